@@ -103,6 +103,14 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """The offline gate before any traffic: a suite's name and how often each prompt is drawn at least."""
+
+    suite: str
+    min_repeats: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A frozen policy; times in seconds."""
 
@@ -117,6 +125,7 @@ class Policy:
     ready_timeout_s: float
     evidence_timeout_s: float
     max_invalid_share: float
+    gate: Gate | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -138,6 +147,7 @@ class Policy:
                     for criterion in value["criteria"]
                 ),
                 "on_deadline": OnDeadline(value["on_deadline"]),
+                "gate": Gate(**value["gate"]) if value.get("gate") else None,
             }
         )
 

@@ -43,7 +43,8 @@ class ModelSpec:
     """Everything that determines what an arm does.
 
     `source` is a hub id or a folder; for a folder `revision` is the SHA-256 of its content, so a changed weight is
-    a changed spec. `options` has been checked against the provider's own schema.
+    a changed spec. `options` has been checked against the provider's own schema. `variant` is a name that makes an
+    otherwise identical spec a separate application, for A/A runs.
     """
 
     provider: str
@@ -54,6 +55,7 @@ class ModelSpec:
     sampling: Sampling
     resources: Resources
     options: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

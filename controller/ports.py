@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from controller.core.audit import AuditEntry
+from controller.core.audit import AuditEntry, Break
 from controller.core.lane import Lane
 from controller.core.rollout import Rollout
 from controller.core.spec import Digest, ModelSpec
@@ -124,6 +124,14 @@ class Store(Protocol):
         """Read a rollout's evidence in order."""
         ...
 
+    def totals(self, lane: str, epochs: Sequence[int]) -> WindowTally:
+        """Merge everything tallied in the epochs so far, decided or not."""
+        ...
+
+    def settled_s(self, lane: str, epoch: int) -> float | None:
+        """Return seconds from writing a split to the last live gateway's acknowledgement, None while one is missing."""
+        ...
+
     def commit(self, change: Change, fencing_token: int) -> None:
         """Write a change in one transaction; ConflictError when the token, version or epoch is stale."""
         ...
@@ -146,6 +154,14 @@ class Catalog(Protocol):
 
     def rollouts(self, rollout: str | None = None, limit: int = 100) -> Sequence[Rollout]:
         """Read rollouts, newest first, or the one named."""
+        ...
+
+    def last_evidence(self, rollout: str) -> EvidenceRow | None:
+        """Read a rollout's newest evidence."""
+        ...
+
+    def verify_audit(self) -> tuple[int, Break | None]:
+        """Return how many audit entries were read and the first break of the chain, None when it is whole."""
         ...
 
     def request(self, command: Command) -> int:

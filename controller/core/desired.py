@@ -1,0 +1,73 @@
+"""`desired`: what the world should look like, derived from the values alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.core.lane import Lane
+from controller.core.policy import Mode
+from controller.core.rollout import Rollout
+from controller.core.spec import ModelSpec, app_name
+from controller.core.split import Split
+from controller.core.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The applications that should run (name -> spec) and how the lane should be routed (epoch not yet given)."""
+
+    apps: Mapping[str, ModelSpec]
+    split: Split
+
+
+def desired(lane: Lane, rollout: Rollout | None) -> Wanted:
+    """Return the wanted world of one lane; unknown or finished states mean: the lane's incumbent, alone."""
+    if rollout is None or not rollout.open:
+        incumbent = app_name(lane.name, lane.incumbent.digest)
+        return Wanted({incumbent: lane.incumbent}, Split(lane=lane.name, epoch=0, incumbent=incumbent))
+    apps = {rollout.incumbent_app: rollout.incumbent}
+    if rollout.state is not State.PROPOSED:
+        apps[rollout.candidate_app] = rollout.candidate
+    return Wanted(apps, _split(rollout))
+
+
+def _split(rollout: Rollout) -> Split:
+    alone = Split(lane=rollout.lane, epoch=0, incumbent=rollout.incumbent_app, rollout=rollout.id)
+    match rollout.state:
+        case State.OBSERVING | State.AWAITING_APPROVAL:
+            stage = rollout.current_stage
+            return _with_candidate(rollout, rollout.candidate_app, stage.share, stage.mode)
+        case State.PROMOTING | State.BAKING:
+            return _flipped(rollout)
+        case State.PROPOSED | State.PREPARING | State.BENCHING:
+            # Nothing changes for the gateways before there is traffic to split.
+            return Split(lane=rollout.lane, epoch=0, incumbent=rollout.incumbent_app)
+        case _:
+            return alone
+
+
+def _with_candidate(rollout: Rollout, candidate: str, share: float, mode: Mode) -> Split:
+    return Split(
+        lane=rollout.lane,
+        epoch=0,
+        incumbent=rollout.incumbent_app,
+        candidate=candidate,
+        share=share,
+        mode=mode,
+        salt=rollout.salt,
+        rollout=rollout.id,
+    )
+
+
+def _flipped(rollout: Rollout) -> Split:
+    """The new model is the incumbent; the old one keeps a small share so that the tests still have two arms."""
+    holdback = rollout.policy.holdback
+    return Split(
+        lane=rollout.lane,
+        epoch=0,
+        incumbent=rollout.candidate_app,
+        candidate=rollout.incumbent_app if holdback > 0 else None,
+        share=holdback,
+        salt=rollout.salt,
+        rollout=rollout.id,
+        flipped=True,
+    )

@@ -1,0 +1,222 @@
+"""What the API and the command line may ask of a controller. Authorisation happens in front of it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from controller.core.audit import AuditEntry
+
+from controller.core.judge import Unit, assess, fold, start
+from controller.core.policy import Mode, Policy
+from controller.core.rollout import Rollout
+from controller.core.spec import ModelSpec
+from controller.core.states import TRANSITIONS, Kind
+from controller.core.verdict import Assessment
+from controller.errors import ConflictError, InvariantError, UserError
+from controller.ports import AuditDraft, Catalog, Command, LaneRow, Store
+from controller.stats.tally import WindowTally
+from controller.view import rollout_row, rollout_view
+
+COMMANDS = {
+    "abort": Kind.ABORT,
+    "undo": Kind.UNDO,
+    "pause": Kind.PAUSE,
+    "resume": Kind.RESUME,
+    "approve": Kind.APPROVE,
+    "promote": Kind.PROMOTE,
+}
+
+
+class Truth(Store, Catalog, Protocol):
+    """Everything the service needs of the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A parsed candidate manifest with its policy, ready to become a rollout."""
+
+    name: str
+    lane: str
+    owner: str
+    reason: str
+    candidate: ModelSpec
+    policy: Policy
+    salt: str
+    tradeoffs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Service:
+    """Questions and wishes; the loop alone changes rollouts."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+
+    def lanes(self) -> list[dict[str, Any]]:
+        """Return every lane with its incumbent, split, open rollout and gateways."""
+        world = self._truth.world()
+        gateways = [gateway for gateway in world.gateways if gateway.silent_s < 10]
+        return [
+            {
+                "name": row.lane.name,
+                "title": row.lane.title,
+                "timeout_s": row.lane.timeout_s,
+                "incumbent": {"digest": row.lane.incumbent.digest, "spec": row.lane.incumbent.to_json()},
+                "split": {"epoch": row.split.epoch, "share": row.split.share, "mode": row.split.mode.value},
+                "rollout": rollout_row(row.rollout) if row.rollout else None,
+                "gateways": {gateway.replica: gateway.epochs.get(row.lane.name) for gateway in gateways},
+            }
+            for row in world.lanes
+        ]
+
+    def lane(self, name: str) -> dict[str, Any]:
+        """Return one lane; UserError naming the known ones when there is none of that name."""
+        for lane in self.lanes():
+            if lane["name"] == name:
+                return lane
+        raise UserError(f"there is no lane {name!r}; known lanes: {self._known_lanes()}")
+
+    def propose(self, proposal: Proposal, actor: str) -> dict[str, Any]:
+        """Open a rollout; UserError when it makes no sense, ConflictError when the lane is busy."""
+        row = self._lane_row(proposal.lane)
+        if proposal.candidate.digest == row.lane.incumbent.digest:
+            raise UserError(
+                f"{proposal.name} is exactly what lane {proposal.lane} serves now ({proposal.candidate.digest[:12]}); "
+                "for an A/A run give the model a `variant`"
+            )
+        ours, theirs = proposal.candidate.sampling, row.lane.incumbent.sampling
+        if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):
+            raise UserError(
+                f"sampling: the candidate draws {ours.width_px}x{ours.height_px} px, lane {proposal.lane} serves "
+                f"{theirs.width_px}x{theirs.height_px}; arms of different size can't be compared"
+            )
+        rollout = Rollout(
+            id="",
+            lane=proposal.lane,
+            name=proposal.name,
+            owner=proposal.owner,
+            proposed_by=actor,
+            candidate=proposal.candidate,
+            incumbent=row.lane.incumbent,
+            policy=proposal.policy,
+            salt=proposal.salt,
+            created_at_s=self._truth.world().now_s,
+            tradeoffs=proposal.tradeoffs,
+            reason=proposal.reason,
+        )
+        rollout = replace(rollout, entered_at_s=rollout.created_at_s)
+        draft = AuditDraft(
+            actor=actor,
+            action="propose",
+            reason=proposal.reason,
+            lane=proposal.lane,
+            to_state=rollout.state.value,
+            detail={
+                "name": proposal.name,
+                "owner": proposal.owner,
+                "candidate": proposal.candidate.to_json(),
+                "candidate_digest": proposal.candidate.digest,
+                "incumbent_digest": row.lane.incumbent.digest,
+                "policy": proposal.policy.to_json(),
+                "policy_digest": proposal.policy.digest,
+                "tradeoffs": dict(proposal.tradeoffs),
+            },
+        )
+        return rollout_row(self._truth.propose(rollout, proposal.candidate, draft))
+
+    def command(
+        self, rollout_id: str, kind: str, actor: str, reason: str, timeout_s: float = 10.0
+    ) -> dict[str, Any]:
+        """Ask the loop for something and wait for its answer.
+
+        UserError for an unknown verb, an empty reason or an unknown rollout; ConflictError when the rollout's state
+        does not allow it, or nobody answered within `timeout_s` (the wish stays queued).
+        """
+        if kind not in COMMANDS:
+            raise UserError(f"{kind!r} is not a command; allowed: {', '.join(sorted(COMMANDS))}")
+        if not reason.strip():
+            raise UserError(f"{kind} needs a reason: it goes into the audit log")
+        self._refuse_impossible(self._rollout(rollout_id), COMMANDS[kind])
+        command_id = self._truth.request(Command(0, rollout_id, kind, actor, reason))
+        deadline = time.monotonic() + timeout_s
+        while (outcome := self._truth.outcome(command_id)) is None:
+            if time.monotonic() > deadline:
+                raise ConflictError(
+                    f"{kind} of {rollout_id} is queued (request {command_id}) but no controller took it up within "
+                    f"{timeout_s:.0f} s; see `gatectl doctor`"
+                )
+            time.sleep(0.02)
+        if outcome.startswith("refused"):
+            raise ConflictError(f"{kind} of {rollout_id} was {outcome}")
+        return rollout_row(self._rollout(rollout_id))
+
+    def rollouts(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Return rollouts, newest first."""
+        return [rollout_row(rollout) for rollout in self._truth.rollouts(limit=limit)]
+
+    def rollout(self, rollout_id: str) -> dict[str, Any]:
+        """Return everything about one rollout; UserError when it does not exist."""
+        rollout = self._rollout(rollout_id)
+        live = [epoch.epoch for epoch in rollout.epochs if epoch.mode is Mode.SHARE and not epoch.flipped]
+        totals = self._truth.totals(rollout.lane, live) if live else WindowTally()
+        last = rollout.epochs[-1].epoch if rollout.epochs else None
+        settled_s = self._truth.settled_s(rollout.lane, last) if last is not None else None
+        return rollout_view(rollout, self._assessment(rollout), totals, settled_s)
+
+    def audit(self, rollout_id: str | None = None, after_seq: int = 0) -> Iterator[AuditEntry]:
+        """Stream the audit log in order."""
+        return self._truth.audit(rollout_id, after_seq)
+
+    def verify(self) -> dict[str, Any]:
+        """Check the audit chain, and recompute every recorded assessment from its stored evidence."""
+        count, found = self._truth.verify_audit()
+        if found is not None:
+            return {"ok": False, "entries": count, "problem": found.problem}
+        replayed = 0
+        for rollout in self._truth.rollouts(limit=1_000_000):
+            try:
+                replayed += self._replay(rollout)
+            except InvariantError as error:
+                return {"ok": False, "entries": count, "problem": str(error)}
+        return {"ok": True, "entries": count, "replayed": replayed, "problem": None}
+
+    def _replay(self, rollout: Rollout) -> int:
+        """Fold a rollout's evidence again; InvariantError when a recorded assessment differs. Return how many matched."""
+        judge = None
+        rows = self._truth.evidence(rollout.id)
+        for row in rows:
+            if judge is None:
+                history = WindowTally.from_json(row.payload["history"])
+                judge = start(rollout.policy, row.payload["timeout_s"], history)
+            for unit in row.payload["units"]:
+                judge = fold(judge, Unit.from_json(unit))
+            if assess(judge) != Assessment.from_json(row.payload["assessment"]):
+                raise InvariantError(
+                    f"evidence {row.seq} of {rollout.id} does not lead to the recorded assessment"
+                )
+        return len(rows)
+
+    def _assessment(self, rollout: Rollout) -> Assessment | None:
+        row = self._truth.last_evidence(rollout.id)
+        return Assessment.from_json(row.payload["assessment"]) if row else None
+
+    def _rollout(self, rollout_id: str) -> Rollout:
+        found: Sequence[Rollout] = self._truth.rollouts(rollout_id)
+        if not found:
+            raise UserError(f"there is no rollout {rollout_id!r}; `gatectl list` shows them")
+        return found[0]
+
+    def _refuse_impossible(self, rollout: Rollout, kind: Kind) -> None:
+        if not rollout.open:
+            raise ConflictError(f"{rollout.id} is {rollout.state} already; nothing was done")
+        if (rollout.state, kind) not in TRANSITIONS:
+            raise ConflictError(f"{kind} of {rollout.id} is not possible while it is {rollout.state}")
+
+    def _lane_row(self, name: str) -> LaneRow:
+        for row in self._truth.world().lanes:
+            if row.lane.name == name:
+                return row
+        raise UserError(f"there is no lane {name!r}; known lanes: {self._known_lanes()}")
+
+    def _known_lanes(self) -> str:
+        return ", ".join(row.lane.name for row in self._truth.world().lanes) or "none (see `gatectl up`)"

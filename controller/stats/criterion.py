@@ -1,0 +1,188 @@
+"""One criterion's evidence: start it, ask when to read a window, fold the reading, summarise.
+
+Folding is a pure function of the ordered readings. A window is read once, at the age at which its outcome is
+decided, and whatever is used on window w (thresholds, centres, bets) comes from the history before the rollout and
+from windows up to w - L, so it was fixed before w began (statistics.md §0.1, P3 and P4). Windows without a candidate
+request are evidence too: leaving them out would select on the coin.
+"""
+
+from dataclasses import replace
+
+from controller.stats import evidence, report
+from controller.stats.baseline import (
+    MIN_CLASS,
+    Baseline,
+    ClassCells,
+    add_classes,
+    add_to_baseline,
+    count,
+    tuned,
+)
+from controller.stats.bins import LOG_HIGHEST, Axis, cell_of, lower_edge
+from controller.stats.estimate import ArmEstimate
+from controller.stats.law import LawTuning, tune_law
+from controller.stats.mean import MeanTuning, tune_mean
+from controller.stats.normal import Shifts, view, with_unresolved
+from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, tune_quantile
+from controller.stats.setting import CriterionSetting, Kind, Statistic
+from controller.stats.state import Pending, ProcessState, Reading, Summary, Tuning
+from controller.stats.tally import Arm, WindowTally
+from controller.stats.wealth import RESTART_REQUESTS, grow, grow_wealth, open_wealth, restart
+
+__all__ = [
+    "CriterionSetting", "Kind", "ProcessState", "Reading", "Statistic", "Summary", "age_s", "fold", "start", "summary",
+]  # fmt: skip
+
+LIMITS = frozenset({Kind.LIMIT_EVENT, Kind.LIMIT_MEAN, Kind.LIMIT_MAX})
+TUNED = frozenset({Kind.QUANTILE, Kind.LAW, Kind.MEAN})
+MIN_START_REQUESTS = 50
+
+
+def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
+    """Return a criterion without evidence; `history` is the incumbent before the rollout and may be empty."""
+    n_harm, n_safety, n_interval = evidence.sizes(setting)
+    classes = _incumbent_classes(setting, None, history)
+    n = count(classes)
+    baseline = Baseline(older=classes, n_older=n, n_untuned=n) if setting.kind in TUNED else Baseline()
+    state = ProcessState(
+        setting=setting,
+        baseline=baseline,
+        pending=(),
+        tuning=None,
+        harm=open_wealth(n_harm),
+        safety=(0.0,) * n_safety,
+        interval=(0.0,) * (n_interval if setting.interval else 0),
+    )
+    return _tune(state)
+
+
+def age_s(state: ProcessState, window: int) -> float:
+    """Return the age after the window's end from which it may be read.
+
+    Final once every window up to `window` - L was folded; a gateway's flush interval comes on top.
+    """
+    setting = state.setting
+    tuning = _release(state, window).tuning
+    if not setting.is_elapsed:
+        return setting.decided_s
+    match tuning:
+        case QuantileTuning():
+            cell = tuning.shifts.highest + tuning.cell + harm_cells(setting.max_ratio or 1.0)
+        case LawTuning():
+            cell = tuning.median.shifts.highest + tuning.clip_cell + harm_cells(setting.max_ratio or 1.0)
+        case _ if setting.kind is Kind.LIMIT_EVENT:
+            cell = cell_of(Axis.LOG, setting.limit or 0.0) + 1
+        case _:
+            return setting.decided_s
+    return min(lower_edge(cell), setting.timeout_s)
+
+
+def fold(state: ProcessState, reading: Reading) -> ProcessState:
+    """Add one reading; readings come in increasing (window, epoch) order, each once.
+
+    A share of 0 or 1 compares nothing: it feeds the incumbent's baseline, the counts and absolute limits only.
+    """
+    if not 0 <= reading.share <= 1:
+        raise ValueError(f"share {reading.share!r} is not a probability")
+    state = _release(state, reading.window)
+    setting, is_limit = state.setting, state.setting.kind in LIMITS
+    if is_limit or 0 < reading.share < 1:
+        state = _restart_if_due(state, reading.share)
+        grown = evidence.grow_by(setting, state.tuning, state.interval, reading)
+        n = 0 if is_limit else reading.tally.assigned(Arm.INCUMBENT)
+        state = replace(
+            state,
+            harm=grow_wealth(state.harm, grown.harm) if grown.harm else state.harm,
+            safety=grow(state.safety, grown.safety) if grown.safety else state.safety,
+            interval=grown.interval,
+            n_since_start=state.n_since_start + n + reading.tally.assigned(Arm.CANDIDATE),
+        )
+    weights = (1.0, 1.0) if is_limit else (reading.share, 1.0 - reading.share)
+    incumbent = _estimate(state, state.incumbent, reading, Arm.INCUMBENT, weights[0])
+    candidate = _estimate(state, state.candidate, reading, Arm.CANDIDATE, weights[1])
+    return replace(state, incumbent=incumbent, candidate=candidate, pending=_pend(state, reading))
+
+
+def summary(state: ProcessState) -> Summary:
+    """Return the evidence and the estimates so far."""
+    return report.summarise(state)
+
+
+def _pend(state: ProcessState, reading: Reading) -> tuple[Pending, ...]:
+    if state.setting.kind not in TUNED:
+        return ()
+    classes = _incumbent_classes(state.setting, state.tuning, reading.tally)
+    if state.pending and state.pending[-1].window == reading.window:
+        last = state.pending[-1]
+        return (*state.pending[:-1], Pending(last.window, add_classes(last.classes, classes)))
+    return (*state.pending, Pending(reading.window, classes))
+
+
+def _release(state: ProcessState, window: int) -> ProcessState:
+    """Move windows up to `window` - L into the baseline and tune when it grew enough."""
+    last = window - state.setting.lag_windows
+    if not state.pending or state.pending[0].window > last:
+        return state
+    baseline = state.baseline
+    for item in state.pending:
+        if item.window <= last:
+            baseline = add_to_baseline(baseline, item.classes)
+    kept = tuple(item for item in state.pending if item.window > last)
+    return _tune(replace(state, baseline=baseline, pending=kept))
+
+
+def _tune(state: ProcessState) -> ProcessState:
+    baseline, setting = state.baseline, state.setting
+    if baseline.n < MIN_CLASS or not baseline.wants_tuning:
+        return state
+    tuning: Tuning
+    match setting.kind:
+        case Kind.QUANTILE:
+            tuning = tune_quantile(baseline.classes(), setting.level)
+        case Kind.LAW:
+            tuning = tune_law(baseline.classes())
+        case _:
+            cap = state.tuning.cap if isinstance(state.tuning, MeanTuning) else None
+            tuning = tune_mean(setting, baseline.classes(), cap)
+    return replace(state, baseline=tuned(baseline), tuning=tuning)
+
+
+def _restart_if_due(state: ProcessState, share: float) -> ProcessState:
+    """Begin a new start of the harm mixture at a new share and every RESTART_REQUESTS requests (§8.2)."""
+    if state.start_share is None:
+        return replace(state, start_share=share)
+    moved = share != state.start_share and state.n_since_start >= MIN_START_REQUESTS
+    if not moved and state.n_since_start < RESTART_REQUESTS:
+        return state
+    return replace(state, harm=restart(state.harm), start_share=share, n_since_start=0)
+
+
+def _incumbent_classes(setting: CriterionSetting, tuning: Tuning | None, tally: WindowTally) -> ClassCells:
+    """Return the incumbent's outcomes that tune; latencies still unresolved enter above the threshold."""
+    if setting.kind not in TUNED:
+        return {}
+    shifts, late = _late_cell(setting, tuning)
+    if setting.kind is Kind.MEAN:
+        return {name: item.of(setting.metric) for name, item in tally.arms.get(Arm.INCUMBENT, {}).items()}
+    return with_unresolved(view(tally, Arm.INCUMBENT, setting.metric, shifts), shifts, late + CLIMB_CELLS)
+
+
+def _late_cell(setting: CriterionSetting, tuning: Tuning | None) -> tuple[Shifts, int]:
+    """Return the normalised cell that a candidate request unresolved at its reading has reached."""
+    match tuning:
+        case QuantileTuning():
+            return tuning.shifts, tuning.cell + harm_cells(setting.max_ratio or 1.0)
+        case LawTuning():
+            return tuning.median.shifts, tuning.clip_cell + harm_cells(setting.max_ratio or 1.0)
+        case _ if setting.kind is Kind.LIMIT_EVENT and setting.axis is Axis.LOG:
+            return Shifts({}, 0), cell_of(Axis.LOG, setting.limit or 0.0) + 1
+        case _:
+            return Shifts({}, 0), LOG_HIGHEST - CLIMB_CELLS
+
+
+def _estimate(
+    state: ProcessState, arm: ArmEstimate, reading: Reading, side: Arm, weight: float
+) -> ArmEstimate:
+    return report.add_reading(
+        state, arm, reading.tally, side, weight, *_late_cell(state.setting, state.tuning)
+    )

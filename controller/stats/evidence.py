@@ -1,0 +1,166 @@
+"""The log factors that one reading multiplies onto a criterion's wealth, for every kind of test."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from controller.stats import coin, interval, law, limit, mean, quantile
+from controller.stats.bins import Axis, cell_of
+from controller.stats.law import LawTuning
+from controller.stats.mean import MeanTuning
+from controller.stats.normal import Shifts, view
+from controller.stats.quantile import QuantileTuning
+from controller.stats.setting import CriterionSetting, Kind
+from controller.stats.state import Reading, Tuning
+from controller.stats.tally import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Log factors per bet (empty: a factor of 1) and the new log wealth over the grid of changes."""
+
+    harm: tuple[float, ...]
+    safety: tuple[float, ...]
+    interval: tuple[float, ...]
+
+
+def sizes(setting: CriterionSetting) -> tuple[int, int, int]:
+    """Return the number of harm bets, safety bets and cells of the interval grid."""
+    match setting.kind:
+        case Kind.QUANTILE:
+            return len(quantile.HARM_ODDS), len(quantile.SAFETY_ODDS), interval.N_QUANTILE
+        case Kind.LAW:
+            return len(law.TILTS), 1, interval.N_QUANTILE
+        case Kind.MEAN:
+            grid = interval.N_RATIO if setting.max_ratio is not None else interval.N_DIFFERENCE
+            return len(mean.FRACTIONS), len(mean.FRACTIONS), grid
+        case Kind.COIN:
+            return len(coin.HARM_MULTIPLES), len(coin.SAFETY_MULTIPLES), interval.N_COIN
+        case Kind.LIMIT_EVENT:
+            return len(quantile.LOG_ODDS), len(limit.SAFETY_FRACTIONS), 0
+        case Kind.LIMIT_MEAN:
+            return len(mean.FRACTIONS), len(mean.FRACTIONS), 0
+        case Kind.LIMIT_MAX:
+            return 1, 1, 0
+        case _:
+            assert_never(setting.kind)
+
+
+def grow_by(
+    setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading
+) -> Growth:
+    """Return the growth of a reading; a criterion without a baseline yet stands still."""
+    match setting.kind:
+        case Kind.COIN:
+            return _coin(setting, grid, reading)
+        case Kind.LIMIT_EVENT:
+            return _limit_event(setting, grid, reading)
+        case Kind.LIMIT_MEAN:
+            return _limit_mean(setting, grid, reading)
+        case _:
+            pass
+    match tuning:
+        case QuantileTuning():
+            return _quantile(setting, tuning, grid, reading)
+        case LawTuning():
+            return _law(setting, tuning, grid, reading)
+        case MeanTuning():
+            return _mean(setting, tuning, grid, reading)
+        case None:
+            return Growth((), (), grid)
+        case _:
+            assert_never(tuning)
+
+
+def _quantile(
+    setting: CriterionSetting, tuning: QuantileTuning, grid: tuple[float, ...], reading: Reading
+) -> Growth:
+    candidate = view(reading.tally, Arm.CANDIDATE, setting.metric, tuning.shifts)
+    incumbent = view(reading.tally, Arm.INCUMBENT, setting.metric, tuning.shifts)
+    up = quantile.harm_cells(setting.max_ratio or 1.0)
+    down = quantile.safety_cells(setting.max_ratio or 1.0)
+    worse = quantile.exceedances(candidate, incumbent, tuning.cell, up)
+    fine = quantile.exceedances(candidate, incumbent, tuning.cell, down)
+    if grid:
+        decided = tuning.cell + up if setting.is_elapsed else None
+        grid = interval.fold_quantile(grid, reading.share, tuning, decided, candidate, incumbent)
+    return Growth(
+        tuple(quantile.exceedance_growth(reading.share, tuning.q0, worse, quantile.HARM_ODDS)),
+        tuple(quantile.exceedance_growth(reading.share, tuning.q0, fine, quantile.SAFETY_ODDS)),
+        grid,
+    )
+
+
+def _law(setting: CriterionSetting, tuning: LawTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
+    shifts = tuning.median.shifts
+    candidate = view(reading.tally, Arm.CANDIDATE, setting.metric, shifts)
+    incumbent = view(reading.tally, Arm.INCUMBENT, setting.metric, shifts)
+    margin = quantile.harm_cells(setting.max_ratio or 1.0)
+    if grid:
+        decided = tuning.clip_cell + margin if setting.is_elapsed else None
+        grid = interval.fold_quantile(grid, reading.share, tuning.median, decided, candidate, incumbent)
+    return Growth(tuple(law.law_growth(reading.share, tuning, candidate, incumbent, margin)), (), grid)
+
+
+def _mean(setting: CriterionSetting, tuning: MeanTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
+    margin = mean.margin_of(setting)
+    candidate = mean.losses(setting, reading.tally, Arm.CANDIDATE)
+    incumbent = mean.losses(setting, reading.tally, Arm.INCUMBENT)
+    if grid and (candidate or incumbent):
+        if setting.max_ratio is not None:
+            ratios = np.array(interval.RATIO_POINTS)
+            shifts = np.zeros_like(ratios)
+        else:
+            shifts = np.array(interval.DIFFERENCE_POINTS) * tuning.cap
+            ratios = np.ones_like(shifts)
+        grid = interval.fold_mean(
+            grid, reading.share, tuning, ratios, shifts,
+            bounded=margin.bounded, candidate=candidate, incumbent=incumbent,
+        )  # fmt: skip
+    return Growth(
+        tuple(mean.harm_growth(reading.share, tuning, margin, candidate, incumbent)),
+        tuple(mean.safety_growth(reading.share, tuning, margin, candidate, incumbent)),
+        grid,
+    )
+
+
+def _coin(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
+    n1, _ = coin.events(setting, reading.tally, Arm.CANDIDATE)
+    n0, _ = coin.events(setting, reading.tally, Arm.INCUMBENT)
+    if n1 + n0 == 0:
+        return Growth((), (), grid)
+    ratio = setting.max_ratio or 1.0
+    return Growth(
+        tuple(coin.coin_growth(reading.share, ratio, n1, n0, coin.HARM_MULTIPLES)),
+        tuple(coin.coin_growth(reading.share, ratio, n1, n0, coin.SAFETY_MULTIPLES)),
+        interval.fold_coin(grid, reading.share, n1, n0) if grid else grid,
+    )
+
+
+def _limit_event(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
+    if setting.axis is Axis.BINARY:
+        n_events, n = coin.events(setting, reading.tally, Arm.CANDIDATE)
+        q = setting.loss_of(setting.limit or 0.0)
+        harm, safety = n_events, n_events
+    else:
+        seen = view(reading.tally, Arm.CANDIDATE, setting.metric, Shifts({}, 0))
+        at = cell_of(Axis.LOG, setting.limit or 0.0)
+        q, n = 1.0 - setting.level, seen.assigned
+        harm, safety = n - seen.below(at + 1), n - seen.below(at)
+    if n == 0:
+        return Growth((), (), grid)
+    return Growth(
+        tuple(limit.event_harm_growth(q, harm, n)), tuple(limit.event_safety_growth(q, safety, n)), grid
+    )
+
+
+def _limit_mean(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
+    seen = mean.losses(setting, reading.tally, Arm.CANDIDATE)
+    if not seen:
+        return Growth((), (), grid)
+    most = setting.loss_of(setting.limit or 0.0)
+    cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * most
+    return Growth(
+        tuple(limit.mean_harm_growth(most, seen)), tuple(limit.mean_safety_growth(most, cap, seen)), grid
+    )

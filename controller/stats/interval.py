@@ -1,0 +1,168 @@
+"""Two-sided 95 % confidence sequences of the change, by inverting the tests (statistics.md §2.3). Reporting only.
+
+At every candidate value g of the change a two-sided e-process (average of bets upwards and downwards) is kept; the
+sequence is {g: E_g < 20}, valid at all times at once under the same coin as the tests. The grid is fixed, so memory
+is too. numpy is used here and nowhere that decides.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
+from controller.stats.normal import ArmView
+from controller.stats.quantile import QuantileTuning
+
+Array = NDArray[np.float64]
+
+LOG_THRESHOLD = math.log(20.0)
+_ODDS = (0.2, 0.5, 1.0, 2.2, 4.5, 8.0)
+_FRACTIONS = (0.01, 0.05, 0.15, 0.4, 1.0)
+_MULTIPLES = (1.25, 1.8, 3.5, 10.0, 30.0)
+
+_STEPS = (*range(21), *range(23, 61, 3), *range(66, 233, 11))
+QUANTILE_POINTS = tuple(sorted({sign * step for step in _STEPS for sign in (1, -1)}))
+"""Changes of a quantile, in LOG cells."""
+
+_NATS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 3.0)
+RATIO_POINTS = (*(math.exp(-nat) for nat in reversed(_NATS)), 1.0, *(math.exp(nat) for nat in _NATS))
+_DIFFERENCES = (
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.14, 0.2, 0.3, 0.45, 0.7, 1.0,
+)  # fmt: skip
+DIFFERENCE_POINTS = (*(-d for d in reversed(_DIFFERENCES)), 0.0, *_DIFFERENCES)
+
+N_QUANTILE = len(QUANTILE_POINTS) * 2 * len(_ODDS)
+N_RATIO = len(RATIO_POINTS) * 2 * len(_FRACTIONS)
+N_DIFFERENCE = len(DIFFERENCE_POINTS) * 2 * len(_FRACTIONS)
+N_COIN = len(RATIO_POINTS) * 2 * len(_MULTIPLES)
+
+
+def fold_quantile(
+    state: tuple[float, ...], share: float, tuning: QuantileTuning, decided: int | None,
+    candidate: ArmView, incumbent: ArmView,
+) -> tuple[float, ...]:  # fmt: skip
+    """Add a reading of latencies at every change.
+
+    Beyond the normalised cell `decided` (None: everything is) an unresolved candidate request may yet fall on either
+    side, so it counts against whichever bet it would help.
+    """
+    cells = sorted(candidate.cells)
+    counts = np.cumsum([0, *(candidate.cells[cell] for cell in cells)])
+    thresholds = tuning.cell + np.array(QUANTILE_POINTS)
+    below = counts[np.searchsorted(cells, thresholds, side="left")]
+    over = candidate.assigned - below
+    known = thresholds <= decided if decided is not None else np.ones(len(thresholds), dtype=bool)
+    surely_over = np.where(known, over, over - candidate.unresolved)
+    n0, over0 = incumbent.assigned, incumbent.assigned - incumbent.below(tuning.cell)
+    grown = np.empty((len(thresholds), 2, len(_ODDS)))
+    for side, (sign, hits) in enumerate(((1.0, surely_over), (-1.0, over))):
+        ratio = np.exp(sign * np.array(_ODDS))
+        q0 = tuning.q0
+        q1 = q0 * ratio / (1.0 - q0 + q0 * ratio)
+        mix = share * q1 + (1.0 - share) * q0
+        fixed = over0 * np.log(q0 / mix) + (n0 - over0) * np.log((1.0 - q0) / (1.0 - mix))
+        grown[:, side] = np.outer(hits, np.log(q1 / mix)) + np.outer(
+            candidate.assigned - hits, np.log((1.0 - q1) / (1.0 - mix))
+        )
+        grown[:, side] += fixed
+    return _add(state, grown)
+
+
+def fold_mean(
+    state: tuple[float, ...], share: float, tuning: MeanTuning, ratios: Array, shifts: Array, *, bounded: bool,
+    candidate: Sequence[Losses], incumbent: Sequence[Losses],
+) -> tuple[float, ...]:  # fmt: skip
+    """Add a reading of losses at every boundary X0 = ratio x min(X, B) + shift, centred as the safety test is."""
+    slope, offset = 1.0 - share + share * ratios, share * shifts
+    most = np.ones_like(ratios) if bounded else ratios * tuning.cap + shifts
+    lowest, highest = slope * tuning.lowest + offset, slope * tuning.highest + offset
+    up = _bounds((share, highest), (1.0 - share, ratios * tuning.cap + shifts - lowest))
+    down = _bounds((share, most - lowest), (1.0 - share, highest - shifts))
+    loss1, centre1 = _excess(candidate, tuning, slope, offset)
+    loss0, centre0 = _excess(incumbent, tuning, slope, offset)
+    z1 = (np.minimum(loss1, most) - centre1) / share
+    z0 = -(ratios * np.minimum(loss0, tuning.cap) + shifts - centre0) / (1.0 - share)
+    z = np.concatenate((z1, z0))
+    n = np.array([*(item.n for item in candidate), *(item.n for item in incumbent)], dtype=float)
+    grown = np.empty((len(ratios), 2, len(_FRACTIONS)))
+    for side, bet in enumerate((up, -down)):
+        factors = np.log1p(z[:, :, None] * bet[None, :, None] * np.array(_FRACTIONS))
+        grown[:, side] = np.tensordot(n, factors, axes=1)
+    return _add(state, grown)
+
+
+def fold_coin(
+    state: tuple[float, ...], share: float, n_candidate: int, n_incumbent: int
+) -> tuple[float, ...]:
+    """Add a reading of bad events at every ratio of rates."""
+    ratios = np.array(RATIO_POINTS)[:, None]
+    fair = np.log(share * ratios + 1.0 - share)
+    grown = np.empty((len(RATIO_POINTS), 2, len(_MULTIPLES)))
+    for side, sign in enumerate((1.0, -1.0)):
+        multiples = np.array(_MULTIPLES)[None, :] ** sign
+        tilted = np.log(share * ratios * multiples + 1.0 - share)
+        grown[:, side] = n_candidate * np.log(multiples) + (n_candidate + n_incumbent) * (fair - tilted)
+    return _add(state, grown)
+
+
+def ends(
+    state: tuple[float, ...], points: Sequence[float], *, interpolate: bool = True
+) -> tuple[float | None, float | None]:
+    """Return the ends of {g: E_g < 20}; None where the grid ends first.
+
+    An end is the nearest rejected point, or lies between it and its inner neighbour: each bet's log wealth is concave
+    in g, so where the wealth of the linearly interpolated logs reaches 20 the true wealth does too.
+    """
+    wealth = np.array(state).reshape(len(points), -1)
+    inside = np.flatnonzero(_log_mean(wealth) < LOG_THRESHOLD)
+    if not inside.size:
+        inside = np.array([int(np.argmin(_log_mean(wealth)))])
+    edges: list[float | None] = []
+    for inner, outer in ((int(inside[0]), int(inside[0]) - 1), (int(inside[-1]), int(inside[-1]) + 1)):
+        if not 0 <= outer < len(points):
+            edges.append(None)
+            continue
+        part = _crossing(wealth[inner], wealth[outer]) if interpolate else 1.0
+        edges.append(float(points[inner] + part * (points[outer] - points[inner])))
+    return edges[0], edges[1]
+
+
+def _crossing(inner: Array, outer: Array) -> float:
+    """Return how far from the inner to the outer point the interpolated wealth reaches the threshold."""
+    parts = np.linspace(0.0, 1.0, 33)
+    log_e = _log_mean(inner + parts[:, None] * (outer - inner))
+    reached = np.flatnonzero(log_e >= LOG_THRESHOLD)
+    return float(parts[reached[0]]) if reached.size else 1.0
+
+
+def _log_mean(wealth: Array) -> Array:
+    highest = wealth.max(axis=1)
+    return np.asarray(highest + np.log(np.exp(wealth - highest[:, None]).mean(axis=1)))
+
+
+def quantile_ratio(cells: float | None) -> float | None:
+    """Return the ratio that a number of LOG cells stands for."""
+    return None if cells is None else float(10.0 ** (cells / CELLS_PER_DECADE))
+
+
+def _excess(seen: Sequence[Losses], tuning: MeanTuning, slope: Array, offset: Array) -> tuple[Array, Array]:
+    """Return (losses, their centres) of shapes (items, 1) and (items, points)."""
+    loss = np.array([item.loss for item in seen])[:, None]
+    centre = np.array([tuning.centre(item.name) for item in seen])[:, None]
+    return loss, centre * slope + offset
+
+
+def _bounds(*sides: tuple[float, Array]) -> Array:
+    """Return the largest bet per point for which no factor is negative."""
+    limits = [
+        np.where(worst > 0, probability / np.maximum(worst, 1e-300), np.inf) for probability, worst in sides
+    ]
+    least = np.minimum(*limits)
+    return np.where(np.isfinite(least), SAFE_FRACTION * least, 0.0)
+
+
+def _add(state: tuple[float, ...], grown: Array) -> tuple[float, ...]:
+    return tuple((np.array(state) + grown.ravel()).tolist())

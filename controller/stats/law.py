@@ -1,0 +1,81 @@
+"""PL: is the candidate slower in stochastic order? (statistics.md §2.2)
+
+With z = clip((log Y' - m) / s, -4, 4), Y' scaled as in `quantile`, and LR_k(z) = exp(th_k z - psi_k),
+
+    A = 1: e = LR_k / (pi LR_k + 1 - pi)      A = 0: e = 1 / (pi LR_k + 1 - pi).
+
+Null: Y1 is stochastically not larger than rho Y0 at every t (given the class). Near the information limit for
+shifts, blind to tails, and it may reject when the laws cross. It has no promotion test: safety stays at 0, so a
+"law" criterion reverts but never blocks or earns a promotion.
+"""
+
+import math
+from dataclasses import dataclass
+
+from controller.stats.baseline import ClassCells, quantile_cell
+from controller.stats.normal import ArmView, class_shifts, normalised
+from controller.stats.quantile import QuantileTuning, tune_quantile
+
+TILTS = (0.15, 0.3, 0.6, 1.0, 1.8, 3.0)
+CLIP = 4.0
+LEAST_SCALE_CELLS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LawTuning:
+    """Frozen constants: the median (with the class shifts), centre and scale in cells, log mean exp(th_k z) per tilt."""
+
+    median: QuantileTuning
+    centre: int
+    scale: float
+    psi: tuple[float, ...]
+
+    @property
+    def clip_cell(self) -> int:
+        """Return the normalised incumbent cell from which on z is at its upper clip."""
+        return math.ceil(self.centre + CLIP * self.scale)
+
+
+def tune_law(classes: ClassCells) -> LawTuning:
+    """Freeze median, IQR / 1.349 and the cumulants of the incumbent; needs at least one request."""
+    shifts = class_shifts(classes)
+    cells = normalised(classes, shifts)
+    centre = quantile_cell(cells, 0.5)
+    spread = (quantile_cell(cells, 0.75) - quantile_cell(cells, 0.25)) / 1.349
+    scale = max(spread, LEAST_SCALE_CELLS)
+    n = sum(cells.values())
+    ordered = sorted(cells)
+    psi = tuple(
+        math.log(sum(cells[cell] * math.exp(tilt * _score(cell, centre, scale)) for cell in ordered) / n)
+        for tilt in TILTS
+    )
+    return LawTuning(tune_quantile(classes, 0.5), centre, scale, psi)
+
+
+def law_growth(
+    share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int
+) -> list[float]:
+    """Return the log factor of a reading for each tilt; unresolved requests lie at the upper clip."""
+    growth = [0.0] * len(TILTS)
+    for score, n in _scores(candidate, tuning, margin):
+        for k, tilt in enumerate(TILTS):
+            log_lr = tilt * score - tuning.psi[k]
+            growth[k] += n * (log_lr - math.log(share * math.exp(log_lr) + 1.0 - share))
+    for score, n in _scores(incumbent, tuning, 0):
+        for k, tilt in enumerate(TILTS):
+            growth[k] -= n * math.log(share * math.exp(tilt * score - tuning.psi[k]) + 1.0 - share)
+    return growth
+
+
+def _scores(seen: ArmView, tuning: LawTuning, margin: int) -> list[tuple[float, int]]:
+    """Return (z, requests); the candidate's cells are lowered by the margin, which raises the incumbent's."""
+    top = tuning.clip_cell
+    cells: dict[int, int] = {top: seen.unresolved} if seen.unresolved else {}
+    for cell, n in seen.cells.items():
+        at = min(cell - margin, top)
+        cells[at] = cells.get(at, 0) + n
+    return [(_score(cell, tuning.centre, tuning.scale), cells[cell]) for cell in sorted(cells)]
+
+
+def _score(cell: int, centre: int, scale: float) -> float:
+    return max(-CLIP, min(CLIP, (cell - centre) / scale))

@@ -1,0 +1,47 @@
+"""Absolute limits: the candidate alone against a fixed number (statistics.md §4, E_abs and promotion).
+
+Rates and quantiles: an event (a flag, or a latency above the limit) with probability at most q (the limit of the
+rate, or 1 - p), e_k = prod (r_k / q)^event ((1 - r_k) / (1 - q))^(1 - event), r_k > q for harm, r_k < q for safety.
+Means: one-sample betting 1 + lam (X - m), harm valid for any X >= 0 and safety for X capped at B.
+No coin is needed, but the null is "at most q given the past, at every t".
+"""
+
+import math
+from collections.abc import Sequence
+
+from controller.stats.mean import FRACTIONS, SAFE_FRACTION, Losses
+from controller.stats.quantile import LOG_ODDS
+
+SAFETY_FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
+
+
+def event_harm_growth(q: float, n_events: int, n: int) -> list[float]:
+    """Return the log factor of `n_events` of `n` requests for each alternative above q."""
+    return [
+        _event_growth(q, q * math.exp(odds) / (1.0 - q + q * math.exp(odds)), n_events, n)
+        for odds in LOG_ODDS
+    ]
+
+
+def event_safety_growth(q: float, n_events: int, n: int) -> list[float]:
+    """Return the log factor of `n_events` of `n` requests for each alternative below q."""
+    return [_event_growth(q, q * fraction, n_events, n) for fraction in SAFETY_FRACTIONS]
+
+
+def mean_harm_growth(limit: float, seen: Sequence[Losses]) -> list[float]:
+    """Return the log factor against "the mean loss is at most the limit"."""
+    bound = SAFE_FRACTION / limit
+    return [sum(item.n * math.log1p(f * bound * (item.loss - limit)) for item in seen) for f in FRACTIONS]
+
+
+def mean_safety_growth(limit: float, cap: float, seen: Sequence[Losses]) -> list[float]:
+    """Return the log factor against "the mean loss, each capped, is at least the limit"."""
+    bound = SAFE_FRACTION / (cap - limit)
+    return [
+        sum(item.n * math.log1p(f * bound * (limit - min(item.loss, cap))) for item in seen)
+        for f in FRACTIONS
+    ]
+
+
+def _event_growth(q: float, r: float, n_events: int, n: int) -> float:
+    return n_events * math.log(r / q) + (n - n_events) * (math.log1p(-r) - math.log1p(-q))

@@ -1,0 +1,154 @@
+"""AIPW betting on means: bounded scores, yes/no rates with a difference margin, capped costs (statistics.md §3, §5).
+
+With X1 = min(X, rho B + d) on the candidate, X0 = rho min(X, B) + d on the incumbent and a predictable centre c of
+the request's class,
+
+    Z = (A / pi) (X1 - c) - ((1 - A) / (1 - pi)) (X0 - c),     e_k = 1 + lam_k Z,   lam_k in (0, 1 / -min Z).
+
+Null of harm: E X1 <= E X0 at every t; of safety: the reverse, with -Z. The bet is the same for all classes, because
+the null is about the mean over classes. A bounded score has B = 1 (and X1 <= 1); a request without a value has
+factor 1. Growth is O(cells).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.stats.baseline import ClassCells, known_classes, pooled
+from controller.stats.bins import Axis, value_of
+from controller.stats.setting import CriterionSetting
+from controller.stats.tally import Arm, Cells, WindowTally
+
+FRACTIONS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
+SAFE_FRACTION = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class MeanTuning:
+    """Frozen constants in units of loss: mean per class, over all classes, and the cap B of the incumbent."""
+
+    of_class: Mapping[str, float]
+    other: float
+    cap: float
+
+    def centre(self, name: str) -> float:
+        """Return the incumbent's mean loss in a class."""
+        return self.of_class.get(name, self.other)
+
+    @property
+    def lowest(self) -> float:
+        """Return the smallest centre."""
+        return min((*self.of_class.values(), self.other))
+
+    @property
+    def highest(self) -> float:
+        """Return the largest centre."""
+        return max((*self.of_class.values(), self.other))
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Requests of one class on one arm that share a loss."""
+
+    name: str
+    loss: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The boundary of the null: X0 = ratio x min(X, B) + shift; `bounded` when no loss can exceed 1."""
+
+    ratio: float
+    shift: float
+    bounded: bool
+
+
+def margin_of(setting: CriterionSetting) -> Margin:
+    """Return the boundary that a criterion declares."""
+    shift = setting.max_increase if setting.max_increase is not None else setting.max_drop
+    return Margin(setting.max_ratio or 1.0, shift or 0.0, setting.axis is not Axis.LOG)
+
+
+def tune_mean(setting: CriterionSetting, classes: ClassCells, cap: float | None) -> MeanTuning:
+    """Freeze the centres; `cap` is the cap of an earlier tuning, which never changes. Needs a request."""
+    of_all = _mean_loss(setting, pooled(classes), cap)
+    if cap is None:
+        cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * of_all
+        of_all = _mean_loss(setting, pooled(classes), cap)
+    means = {name: _mean_loss(setting, classes[name], cap) for name in known_classes(classes)}
+    return MeanTuning(means, of_all, cap)
+
+
+def losses(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> list[Losses]:
+    """Return the resolved requests of an arm in a fixed order."""
+    classes = tally.arms.get(arm, {})
+    return [
+        Losses(name, setting.loss_of(value_of(setting.axis, cell)), n)
+        for name in sorted(classes)
+        for cell, n in sorted(classes[name].of(setting.metric).items())
+    ]
+
+
+def harm_growth(
+    share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
+) -> list[float]:
+    """Return the log factor of a reading for each bet against "E X1 <= E X0"."""
+    rho, d = margin.ratio, margin.shift
+    bound = _bound((share, rho * tuning.highest + d), (1.0 - share, rho * tuning.cap - rho * tuning.lowest))
+    terms = [
+        ((min(item.loss, rho * tuning.cap + d) - (rho * tuning.centre(item.name) + d)) / share, item.n)
+        for item in candidate
+    ]
+    terms += [
+        (-rho * (min(item.loss, tuning.cap) - tuning.centre(item.name)) / (1.0 - share), item.n)
+        for item in incumbent
+    ]
+    return _growth(bound, terms)
+
+
+def safety_growth(
+    share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
+) -> list[float]:
+    """Return the log factor of a reading for each bet against "E X1 >= E X0"; centred for an equal candidate."""
+    rho, d = margin.ratio, margin.shift
+    most = 1.0 if margin.bounded else rho * tuning.cap + d
+    slope = 1.0 - share + share * rho
+    bound = _bound(
+        (share, most - slope * tuning.lowest - share * d),
+        (1.0 - share, slope * tuning.highest + share * d - d),
+    )
+    terms = [
+        ((slope * tuning.centre(item.name) + share * d - min(item.loss, most)) / share, item.n)
+        for item in candidate
+    ]
+    terms += [
+        (
+            (rho * min(item.loss, tuning.cap) + d - slope * tuning.centre(item.name) - share * d)
+            / (1.0 - share),
+            item.n,
+        )
+        for item in incumbent
+    ]
+    return _growth(bound, terms)
+
+
+def _bound(*sides: tuple[float, float]) -> float:
+    """Return the largest bet for which no factor is negative; each side is (probability, largest loss of it)."""
+    finite = [probability / worst for probability, worst in sides if worst > 0]
+    return SAFE_FRACTION * min(finite) if finite else 0.0
+
+
+def _growth(bound: float, terms: Sequence[tuple[float, int]]) -> list[float]:
+    return [
+        sum(n * math.log1p(fraction * bound * z) for z, n in terms) if bound > 0 else 0.0
+        for fraction in FRACTIONS
+    ]
+
+
+def _mean_loss(setting: CriterionSetting, cells: Cells, cap: float | None) -> float:
+    limit = math.inf if cap is None else cap
+    total = sum(
+        n * min(setting.loss_of(value_of(setting.axis, cell)), limit) for cell, n in sorted(cells.items())
+    )
+    return total / sum(cells.values())

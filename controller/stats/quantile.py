@@ -1,0 +1,99 @@
+"""PQ: does the candidate exceed the scaled incumbent quantile more often? (statistics.md §2.1)
+
+The randomised-block form of the 2x2 E-variable of Turner, Ly and Grunwald (2024). With c = 1{Y' > x}, Y' = rho Y on
+the incumbent and Y on the candidate, x = rho x quantile p of the incumbent,
+
+    e_ik = q_A(c) / (pi q1k(c) + (1 - pi) q0(c)),   q(1) = q, q(0) = 1 - q, q_A = q1k if A = 1 else q0.
+
+Null of harm: P_t(Y1 > x) <= P_t(rho Y0 > x) at every t; it is tested with q1k > q0. Null of safety is the reverse,
+tested with q1k < q0. Assumes an independent coin of recorded probability per request, nothing about drift. rho is
+rounded to a whole cell: up for harm, down for safety, so both favour their null.
+"""
+
+import math
+from dataclasses import dataclass
+
+from controller.stats.baseline import ClassCells
+from controller.stats.bins import CELLS_PER_DECADE, ratio_cells
+from controller.stats.normal import ArmView, Shifts, class_shifts, normalised
+
+LOG_ODDS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.2, 3.2, 4.5, 6.0, 8.0)
+PRIOR_REQUESTS = 50
+"""Requests that the nominal 1 - p counts for in the estimate of q0."""
+
+CLIMB_CELLS = 24
+"""An unresolved incumbent request enters the baseline 1.27x above the threshold, so tuning follows a slowdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileTuning:
+    """Frozen constants: class shifts, the quantile's normalised cell (exceeded from it on) and P(exceeded)."""
+
+    shifts: Shifts
+    cell: int
+    q0: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exceedances:
+    """Requests per arm and how many of them exceeded their threshold."""
+
+    n_candidate: int
+    over_candidate: int
+    n_incumbent: int
+    over_incumbent: int
+
+
+def harm_cells(max_ratio: float) -> int:
+    """Return the cells of the harm margin, rounded up."""
+    return ratio_cells(max_ratio)
+
+
+def safety_cells(max_ratio: float) -> int:
+    """Return the cells of the safety margin, rounded down."""
+    return math.floor(math.log10(max_ratio) * CELLS_PER_DECADE + 1e-9)
+
+
+def tune_quantile(classes: ClassCells, level: float) -> QuantileTuning:
+    """Freeze the threshold at the incumbent's quantile; needs at least one request."""
+    shifts = class_shifts(classes)
+    cells = normalised(classes, shifts)
+    n = sum(cells.values())
+    allowed, tail, cell = (1.0 - level) * n, 0, max(cells) + 1
+    for at in sorted(cells, reverse=True):
+        if tail + cells[at] > allowed:
+            break
+        tail, cell = tail + cells[at], at
+    q0 = (tail + PRIOR_REQUESTS * (1.0 - level)) / (n + PRIOR_REQUESTS)
+    return QuantileTuning(shifts, cell, q0)
+
+
+def exceedances(candidate: ArmView, incumbent: ArmView, cell: int, margin_cells: int) -> Exceedances:
+    """Count exceedances; a request not resolved below its threshold exceeds it."""
+    return Exceedances(
+        n_candidate=candidate.assigned,
+        over_candidate=candidate.assigned - candidate.below(cell + margin_cells),
+        n_incumbent=incumbent.assigned,
+        over_incumbent=incumbent.assigned - incumbent.below(cell),
+    )
+
+
+def exceedance_growth(share: float, q0: float, seen: Exceedances, log_odds: tuple[float, ...]) -> list[float]:
+    """Return the log factor of a reading for each bet (positive log odds: harm, negative: safety)."""
+    growth = []
+    for odds in log_odds:
+        ratio = math.exp(odds)
+        q1 = q0 * ratio / (1.0 - q0 + q0 * ratio)
+        mix = share * q1 + (1.0 - share) * q0
+        log_mix, log_no_mix = math.log(mix), math.log1p(-mix)
+        growth.append(
+            seen.over_candidate * (math.log(q1) - log_mix)
+            + (seen.n_candidate - seen.over_candidate) * (math.log1p(-q1) - log_no_mix)
+            + seen.over_incumbent * (math.log(q0) - log_mix)
+            + (seen.n_incumbent - seen.over_incumbent) * (math.log1p(-q0) - log_no_mix)
+        )
+    return growth
+
+
+HARM_ODDS = LOG_ODDS
+SAFETY_ODDS = tuple(-odds for odds in LOG_ODDS)

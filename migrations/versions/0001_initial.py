@@ -11,24 +11,25 @@ down_revision = None
 SCHEMA = """
 CREATE TABLE models (
     digest      text PRIMARY KEY,
-    spec        jsonb NOT NULL,
+    spec        json NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE lanes (
     name        text PRIMARY KEY,
-    value       jsonb NOT NULL,
+    value       json NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE rollouts (
     number      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id          text GENERATED ALWAYS AS ('r-' || lpad(number::text, greatest(4, length(number::text)), '0')) STORED UNIQUE,
+    id          text NOT NULL UNIQUE GENERATED ALWAYS AS
+                ('r-' || lpad(number::text, greatest(4, length(number::text)), '0')) STORED,
     lane        text NOT NULL REFERENCES lanes (name),
     state       text NOT NULL,
     open        boolean NOT NULL,
     version     bigint NOT NULL,
-    value       jsonb NOT NULL,
+    value       json NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -54,10 +55,12 @@ CREATE TABLE splits (
 CREATE TABLE split_history (
     lane        text NOT NULL,
     epoch       bigint NOT NULL,
-    value       jsonb NOT NULL,
+    rollout     text,
+    value       json NOT NULL,
     written_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (lane, epoch)
 );
+CREATE INDEX split_history_rollout ON split_history (rollout);
 
 CREATE TABLE acks (
     lane        text NOT NULL,
@@ -71,6 +74,7 @@ CREATE TABLE gateways (
     replica     text PRIMARY KEY,
     watermark_s double precision NOT NULL,
     epochs      jsonb NOT NULL,
+    born_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -94,11 +98,11 @@ CREATE TABLE evidence (
 
 CREATE TABLE requests (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    rollout     text NOT NULL,
+    rollout     text NOT NULL REFERENCES rollouts (id),
     kind        text NOT NULL,
     actor       text NOT NULL,
     reason      text NOT NULL,
-    detail      jsonb NOT NULL DEFAULT '{}',
+    detail      json NOT NULL DEFAULT '{}',
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     outcome     text,
     done_at     timestamptz
@@ -135,34 +139,72 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_rollout ON audit (rollout, seq);
 
+-- Where the chain ends, so that entries missing at its end are noticed too. Only the trigger below moves it.
+CREATE TABLE audit_head (
+    only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    seq         bigint NOT NULL,
+    digest      text NOT NULL
+);
+INSERT INTO audit_head (seq, digest) VALUES (0, repeat('0', 64));
+
+-- An entry must follow the last one; the row lock puts concurrent writers in line. The function has its
+-- owner's rights, so nobody needs the right to move the head.
+CREATE FUNCTION extend_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, public AS $$
+BEGIN
+    UPDATE audit_head SET seq = NEW.seq, digest = NEW.digest
+        WHERE seq = NEW.seq - 1 AND digest = NEW.previous;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'audit entry % does not follow the last one', NEW.seq
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NEW;
+END $$;
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
-CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit
+
+CREATE TRIGGER audit_extend BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION extend_audit();
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER evidence_append_only BEFORE UPDATE OR DELETE ON evidence
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER evidence_no_truncate BEFORE TRUNCATE ON evidence
+CREATE TRIGGER audit_head_kept BEFORE DELETE OR TRUNCATE ON audit_head
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER evidence_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON evidence
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- Also in sessions that play replica, which skip ordinary triggers.
+ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_extend;
+ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_append_only;
+ALTER TABLE audit_head ENABLE ALWAYS TRIGGER audit_head_kept;
+ALTER TABLE evidence ENABLE ALWAYS TRIGGER evidence_append_only;
 """
 
+# Roles belong to the whole server, so another database's migration may create them at the same moment.
+# Whoever migrates may then act as either role.
 ROLES = """
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'swapgate_controller') THEN
-        CREATE ROLE swapgate_controller NOLOGIN;
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'swapgate_gateway') THEN
-        CREATE ROLE swapgate_gateway NOLOGIN;
-    END IF;
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['swapgate_controller', 'swapgate_gateway'] LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+        IF NOT pg_has_role(current_user, name, 'SET') THEN
+            EXECUTE format('GRANT %I TO CURRENT_USER', name);
+        END IF;
+    END LOOP;
 END $$;
-GRANT SELECT, INSERT, UPDATE ON models, lanes, rollouts, splits, split_history, requests, leader, tokens
-    TO swapgate_controller;
+GRANT SELECT, INSERT, UPDATE ON lanes, rollouts, splits, requests, leader TO swapgate_controller;
+GRANT SELECT, INSERT ON models, split_history, evidence, audit TO swapgate_controller;
+GRANT SELECT, INSERT, DELETE ON tokens TO swapgate_controller;
 GRANT SELECT, DELETE ON acks, gateways, tallies TO swapgate_controller;
-GRANT SELECT, INSERT ON evidence, audit TO swapgate_controller;
-GRANT SELECT ON splits TO swapgate_gateway;
+GRANT SELECT ON audit_head TO swapgate_controller;
+GRANT SELECT ON splits, lanes, models TO swapgate_gateway;
 GRANT SELECT, INSERT, UPDATE ON acks, gateways, tallies TO swapgate_gateway;
 """
 

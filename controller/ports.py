@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from controller.core.audit import AuditEntry, Break
 from controller.core.lane import Lane
-from controller.core.rollout import Rollout
+from controller.core.rollout import Event, Rollout
 from controller.core.spec import Digest, ModelSpec
 from controller.core.split import Split
 from controller.stats.tally import WindowTally
@@ -216,6 +216,14 @@ class Fleet(Protocol):
 
     def probe(self, name: str, spec: ModelSpec, timeout_s: float) -> str | None:
         """Draw one image; return None when it is sound, else what is wrong with it."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people; never blocks and never raises."""
+
+    def notify(self, rollout: Rollout, event: Event) -> None:
+        """Announce a step."""
         ...
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from controller.core.audit import AuditEntry
-
-from controller.core.judge import Unit, assess, fold, start
+from controller.core.judge import assess
 from controller.core.policy import Mode, Policy
 from controller.core.rollout import Rollout
 from controller.core.spec import ModelSpec
@@ -15,6 +14,7 @@ from controller.core.states import TRANSITIONS, Kind
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
 from controller.ports import AuditDraft, Catalog, Command, LaneRow, Store
+from controller.reading import first_judge, refold_row
 from controller.stats.tally import WindowTally
 from controller.view import rollout_row, rollout_view
 
@@ -124,9 +124,7 @@ class Service:
         )
         return rollout_row(self._truth.propose(rollout, proposal.candidate, draft))
 
-    def command(
-        self, rollout_id: str, kind: str, actor: str, reason: str, timeout_s: float = 10.0
-    ) -> dict[str, Any]:
+    def command(self, rollout_id: str, kind: str, actor: str, reason: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """Ask the loop for something and wait for its answer.
 
         UserError for an unknown verb, an empty reason or an unknown rollout; ConflictError when the rollout's state
@@ -182,18 +180,13 @@ class Service:
 
     def _replay(self, rollout: Rollout) -> int:
         """Fold a rollout's evidence again; InvariantError when a recorded assessment differs. Return how many matched."""
-        judge = None
         rows = self._truth.evidence(rollout.id)
+        judge = first_judge(rollout, rows[0].payload) if rows else None
         for row in rows:
-            if judge is None:
-                history = WindowTally.from_json(row.payload["history"])
-                judge = start(rollout.policy, row.payload["timeout_s"], history)
-            for unit in row.payload["units"]:
-                judge = fold(judge, Unit.from_json(unit))
+            assert judge is not None
+            judge = refold_row(judge, row)
             if assess(judge) != Assessment.from_json(row.payload["assessment"]):
-                raise InvariantError(
-                    f"evidence {row.seq} of {rollout.id} does not lead to the recorded assessment"
-                )
+                raise InvariantError(f"evidence {row.seq} of {rollout.id} does not lead to the recorded assessment")
         return len(rows)
 
     def _assessment(self, rollout: Rollout) -> Assessment | None:

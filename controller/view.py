@@ -119,8 +119,7 @@ def _stage(rollout: Rollout, index: int) -> dict[str, Any]:
         "mode": stage.mode.value,
         "min_images": stage.min_images,
         "approval": stage.approval,
-        "current": index == rollout.stage
-        and rollout.state in {State.OBSERVING, State.AWAITING_APPROVAL, State.HELD},
+        "current": index == rollout.stage and rollout.state in {State.OBSERVING, State.AWAITING_APPROVAL, State.HELD},
         "passed": index < rollout.stage or rollout.state in {State.PROMOTING, State.BAKING, State.PROMOTED},
     }
 
@@ -145,8 +144,7 @@ def _criteria(rollout: Rollout, assessment: Assessment | None) -> list[dict[str,
     if assessment is None:
         return []
     return [
-        _criterion(item, verdict)
-        for item, verdict in zip(rollout.policy.criteria, assessment.verdicts, strict=True)
+        _criterion(item, verdict) for item, verdict in zip(rollout.policy.criteria, assessment.verdicts, strict=True)
     ]
 
 

@@ -12,9 +12,7 @@ from controller.stats.tally import Arm
 
 def draw(salt: str, key: str, purpose: str = "arm") -> float:
     """Return a uniform draw in [0, 1) that depends on nothing but salt, purpose and key."""
-    digest = blake2b(
-        key.encode(), digest_size=8, key=salt.encode()[:64], person=purpose.encode()[:16]
-    ).digest()
+    digest = blake2b(key.encode(), digest_size=8, key=salt.encode()[:64], person=purpose.encode()[:16]).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 

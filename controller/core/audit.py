@@ -87,6 +87,4 @@ def verify(entries: Iterable[AuditEntry]) -> Break | None:
 
 
 def _body(entry: AuditEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in entry.__slots__ if name != "digest"} | {
-        "detail": dict(entry.detail)
-    }
+    return {name: getattr(entry, name) for name in entry.__slots__ if name != "digest"} | {"detail": dict(entry.detail)}

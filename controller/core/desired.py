@@ -31,18 +31,14 @@ def desired(lane: Lane, rollout: Rollout | None) -> Wanted:
 
 
 def _split(rollout: Rollout) -> Split:
-    alone = Split(lane=rollout.lane, epoch=0, incumbent=rollout.incumbent_app, rollout=rollout.id)
     match rollout.state:
         case State.OBSERVING | State.AWAITING_APPROVAL:
             stage = rollout.current_stage
             return _with_candidate(rollout, rollout.candidate_app, stage.share, stage.mode)
         case State.PROMOTING | State.BAKING:
             return _flipped(rollout)
-        case State.PROPOSED | State.PREPARING | State.BENCHING:
-            # Nothing changes for the gateways before there is traffic to split.
-            return Split(lane=rollout.lane, epoch=0, incumbent=rollout.incumbent_app)
         case _:
-            return alone
+            return Split(lane=rollout.lane, epoch=0, incumbent=rollout.incumbent_app)
 
 
 def _with_candidate(rollout: Rollout, candidate: str, share: float, mode: Mode) -> Split:

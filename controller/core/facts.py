@@ -45,7 +45,8 @@ class Facts:
 
     `now_s` is the database's clock. `probe` is the first image drawn by the deployed candidate, `bench` the offline
     gate's result; both None until done. `switched` says that every live gateway applied the current split,
-    `settled_s` how long that took. `seen` counts candidate images that users got.
+    `settled_s` how long that took, `drained` that no candidate request is under way any more. `seen` counts candidate
+    images that users got.
     """
 
     now_s: float
@@ -57,6 +58,7 @@ class Facts:
     assessment: Assessment | None = None
     switched: bool = False
     settled_s: float | None = None
+    drained: bool = False
     seen: int = 0
 
 
@@ -112,10 +114,7 @@ def _broken(rollout: Rollout, facts: Facts) -> Event | None:
         if check is not None and check.problem is not None and rollout.state in WITHOUT_TRAFFIC:
             kind = Kind.BENCH_FAILED if check is facts.bench else Kind.BROKEN
             return Event(kind, facts.now_s, f"{name}: {check.problem}", detail=check.detail)
-    if (
-        rollout.state is State.PREPARING
-        and facts.now_s - rollout.entered_at_s > rollout.policy.ready_timeout_s
-    ):
+    if rollout.state is State.PREPARING and facts.now_s - rollout.entered_at_s > rollout.policy.ready_timeout_s:
         limit = rollout.policy.ready_timeout_s
         why = facts.phase_message or facts.phase.value
         return Event(Kind.BROKEN, facts.now_s, f"the candidate was not ready within {limit:.0f} s: {why}")
@@ -126,9 +125,7 @@ def _distrust(rollout: Rollout, facts: Facts) -> Event | None:
     if rollout.state not in {State.OBSERVING, State.AWAITING_APPROVAL}:
         return None
     if facts.phase is Phase.ABSENT:
-        return Event(
-            Kind.ENVIRONMENT, facts.now_s, "the candidate's application is gone from the serving platform"
-        )
+        return Event(Kind.ENVIRONMENT, facts.now_s, "the candidate's application is gone from the serving platform")
     if facts.assessment is None:
         return None
     if facts.assessment.untrusted is not None:
@@ -167,9 +164,7 @@ def _wish(_rollout: Rollout, facts: Facts) -> Event | None:
     if wish is None or wish.kind in {Kind.ABORT, Kind.UNDO, Kind.SUPERSEDE}:
         return None
     verb = {Kind.PAUSE: "paused", Kind.RESUME: "resumed", Kind.APPROVE: "approved", Kind.PROMOTE: "promoted"}
-    return Event(
-        wish.kind, facts.now_s, f"{verb[wish.kind]} by {wish.actor}: {wish.reason}", wish.actor, wish.detail
-    )
+    return Event(wish.kind, facts.now_s, f"{verb[wish.kind]} by {wish.actor}: {wish.reason}", wish.actor, wish.detail)
 
 
 def _progress(rollout: Rollout, facts: Facts) -> Event | None:
@@ -187,7 +182,7 @@ def _progress(rollout: Rollout, facts: Facts) -> Event | None:
         case State.BAKING:
             return _baked(rollout, facts)
         case State.REVERTING:
-            return _switched(facts, _obituary(rollout, facts))
+            return _switched(facts, _obituary(rollout, facts)) if facts.drained else None
         case _:
             return None
 
@@ -232,9 +227,7 @@ def obstacles(rollout: Rollout, assessment: Assessment) -> Iterator[str]:
         yield f"no evidence yet on {', '.join(missing)}"
     if stage.requires is Requires.PASS and not assessment.safe:
         undecided = [
-            item
-            for item in assessment.verdicts
-            if item.verdict == "inconclusive" and item.role == "guardrail"
+            item for item in assessment.verdicts if item.verdict == "inconclusive" and item.role == "guardrail"
         ]
         yield from (item.reason for item in undecided)
 
@@ -245,9 +238,7 @@ def _switched(facts: Facts, reason: str) -> Event | None:
 
 def _obituary(rollout: Rollout, facts: Facts) -> str:
     settled = (
-        f"share 0 everywhere after {facts.settled_s:.1f} s"
-        if facts.settled_s is not None
-        else "share 0 everywhere"
+        f"share 0 everywhere after {facts.settled_s:.1f} s" if facts.settled_s is not None else "share 0 everywhere"
     )
     return f"reverted {rollout.reason}; users saw {facts.seen} of its images; {settled}"
 

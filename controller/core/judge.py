@@ -147,9 +147,7 @@ def fold(judge: Judge, unit: Unit) -> Judge:
     )
     # The last process reads every unit once, at the age at which nothing changes any more.
     if len(processes) - 1 in unit.readers and 0 < unit.share < 1:
-        counted = sample_ratio.fold(
-            judge.sample_ratio, unit.share, unit.tally.assigned(Arm.INCUMBENT), n_candidate
-        )
+        counted = sample_ratio.fold(judge.sample_ratio, unit.share, unit.tally.assigned(Arm.INCUMBENT), n_candidate)
         judge = replace(judge, sample_ratio=counted)
     return judge
 
@@ -236,17 +234,14 @@ def assess(judge: Judge) -> Assessment:
     failed = {guardrails[index] for index in confirmed}
     leading = guardrails[max(range(len(guardrails)), key=lambda i: log_harms[i] + math.log(weights[i]))]
     verdicts = tuple(
-        _verdict(policy, index, summaries[index], failed=index in failed)
-        for index in range(len(policy.criteria))
+        _verdict(policy, index, summaries[index], failed=index in failed) for index in range(len(policy.criteria))
     )
     images = min((judge.images[index].get(_latest_stage(judge), 0) for index in guardrails), default=0)
     return Assessment(
         verdicts=verdicts,
         log_harm=log_harm,
         log_needed=log_needed,
-        harm=_harm_reason(policy, summaries, leading, log_harm, confirmed=leading in failed)
-        if harmful
-        else None,
+        harm=_harm_reason(policy, summaries, leading, log_harm, confirmed=leading in failed) if harmful else None,
         safe=all(_proven(policy.criteria[index], verdicts[index].verdict) for index in guardrails),
         evident=all(verdicts[index].verdict is not Verdict.NO_EVIDENCE for index in guardrails),
         elevated=log_harm >= log_needed / 2,
@@ -327,9 +322,7 @@ def _harm_reason(
 def _untrusted(judge: Judge) -> str | None:
     log_e = sample_ratio.log_e(judge.sample_ratio)
     if log_e >= LOG_SAMPLE_RATIO_NEEDED:
-        return (
-            f"the assignment does not match the recorded share (evidence {_evidence(log_e)} of 1,000 needed)"
-        )
+        return f"the assignment does not match the recorded share (evidence {_evidence(log_e)} of 1,000 needed)"
     invalid = criteria.summary(judge.processes[-1])
     if invalid.log_harm >= -math.log(judge.policy.budget.false_revert):
         return (

@@ -143,8 +143,7 @@ class Policy:
                     for stage in value["stages"]
                 ),
                 "criteria": tuple(
-                    Criterion(**{**criterion, "role": Role(criterion["role"])})
-                    for criterion in value["criteria"]
+                    Criterion(**{**criterion, "role": Role(criterion["role"])}) for criterion in value["criteria"]
                 ),
                 "on_deadline": OnDeadline(value["on_deadline"]),
                 "gate": Gate(**value["gate"]) if value.get("gate") else None,

@@ -32,9 +32,7 @@ class State(StrEnum):
     BENCHING = "benching"  # the offline gate runs, share 0
     OBSERVING = "observing"  # stage k of the policy: shadow or share
     HELD = "held"  # share 0, a person or a fact must say how to go on
-    AWAITING_APPROVAL = (
-        "awaiting_approval"  # stage k passed and keeps its share, stage k + 1 waits for a person
-    )
+    AWAITING_APPROVAL = "awaiting_approval"  # stage k passed and keeps its share, stage k + 1 waits for a person
     PROMOTING = "promoting"  # the pointer is flipped, waiting until every gateway has it
     BAKING = "baking"  # the candidate is the incumbent, the old one is warm and held back on a small share
     PROMOTED = "promoted"  # done
@@ -104,8 +102,6 @@ TRANSITIONS: Mapping[tuple[State, Kind], State] = {
     },
     (S.PROMOTING, K.SWITCHED): S.BAKING,
     (S.BAKING, K.BAKED): S.PROMOTED,
-    **{
-        (state, kind): S.REVERTING for state in (S.PROMOTING, S.BAKING) for kind in (K.UNDO, K.HARM, K.BROKEN)
-    },
+    **{(state, kind): S.REVERTING for state in (S.PROMOTING, S.BAKING) for kind in (K.UNDO, K.HARM, K.BROKEN)},
     (S.REVERTING, K.SWITCHED): S.REVERTED,
 }

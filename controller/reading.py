@@ -1,0 +1,110 @@
+"""Reads tallies into judges: what is due is folded once, and stored so that anybody can fold it again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.core.judge import Evidence, Judge, Unit, advance, assess, fold, start
+from controller.core.rollout import Rollout
+from controller.core.spec import Digest, digest_of
+from controller.core.verdict import Assessment
+from controller.ports import EvidenceRow, LaneRow, Store, TallyRow, World
+from controller.stats.tally import WINDOW_S, WindowTally, merge
+
+HISTORY_WINDOWS = 720
+"""How far back the incumbent's record is read before a rollout's first split: an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A judge with its place in the stored evidence, and the row that is not stored yet."""
+
+    judge: Judge
+    seq: int
+    digest: Digest | None
+    unsaved: EvidenceRow | None = None
+
+    @property
+    def assessment(self) -> Assessment:
+        """Return what the evidence read so far says."""
+        return assess(self.judge)
+
+
+class EvidenceReader:
+    """Keeps the judges of open rollouts; everything it keeps can be rebuilt from the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stored: dict[str, Reading] = {}
+
+    def forget(self) -> None:
+        """Drop everything kept, so that the next reading starts from the stored evidence."""
+        self._stored.clear()
+
+    def keep(self, rollout: Rollout, reading: Reading) -> None:
+        """Remember a reading whose unsaved row has been stored."""
+        self._stored = {
+            rollout.id: reading,
+            **{key: kept for key, kept in self._stored.items() if key != rollout.id},
+        }
+        if not rollout.open:
+            del self._stored[rollout.id]
+
+    def read(self, row: LaneRow, rollout: Rollout, world: World, live: frozenset[str]) -> Reading:
+        """Fold every unit of evidence that is due; `live` gateways must have flushed up to a unit's age."""
+        kept = self._stored.get(rollout.id) or self._restore(rollout)
+        payload: dict[str, Any] = {"previous": kept.digest if kept else None}
+        if kept is None:
+            history = self._history(row, rollout, world, live)
+            payload |= {"history": history.to_json(), "timeout_s": row.lane.timeout_s}
+            kept = Reading(start(rollout.policy, row.lane.timeout_s, history), 0, None)
+        epochs = (rollout.epochs[0].epoch, rollout.epochs[-1].epoch)
+        from_window = max(0, min(window for window, _ in kept.judge.cursors))
+        evidence = gather(self._store.tallies(rollout.lane, epochs, from_window), world, live)
+        judge, units = advance(kept.judge, evidence, rollout.epochs)
+        if not units and kept.seq > 0:
+            return kept
+        payload |= {"units": [unit.to_json() for unit in units], "assessment": assess(judge).to_json()}
+        fresh = EvidenceRow(rollout.id, kept.seq + 1, payload, digest_of(payload))
+        return Reading(judge, fresh.seq, fresh.digest, fresh)
+
+    def _restore(self, rollout: Rollout) -> Reading | None:
+        rows = self._store.evidence(rollout.id)
+        return Reading(refold(rollout, rows), rows[-1].seq, rows[-1].digest) if rows else None
+
+    def _history(self, row: LaneRow, rollout: Rollout, world: World, live: frozenset[str]) -> WindowTally:
+        """Return what the incumbent did alone, in the epoch before the rollout's first."""
+        epoch = rollout.epochs[0].epoch - 1
+        from_window = int(world.now_s / WINDOW_S) - HISTORY_WINDOWS
+        evidence = gather(self._store.tallies(rollout.lane, (epoch, epoch), from_window), world, live)
+        read = (evidence.read(position, row.lane.timeout_s) for position in sorted(evidence.units))
+        return merge(tally for tally in read if tally is not None)
+
+
+def gather(rows: Sequence[TallyRow], world: World, live: frozenset[str]) -> Evidence:
+    """Return stored tallies in the form the judge reads."""
+    units: dict[tuple[int, int], dict[str, WindowTally]] = {}
+    for row in rows:
+        units.setdefault((row.window, row.epoch), {})[row.replica] = row.tally
+    watermarks_s = {gateway.replica: gateway.watermark_s for gateway in world.gateways}
+    return Evidence(units=units, watermarks_s=watermarks_s, live=live)
+
+
+def refold(rollout: Rollout, rows: Sequence[EvidenceRow]) -> Judge:
+    """Return the judge that stored evidence leads to; `rows` from the first on, at least one."""
+    judge = first_judge(rollout, rows[0].payload)
+    for row in rows:
+        judge = refold_row(judge, row)
+    return judge
+
+
+def first_judge(rollout: Rollout, payload: Mapping[str, Any]) -> Judge:
+    """Return the judge before the first unit, from the payload of the first evidence row."""
+    return start(rollout.policy, payload["timeout_s"], WindowTally.from_json(payload["history"]))
+
+
+def refold_row(judge: Judge, row: EvidenceRow) -> Judge:
+    """Return the judge after one row of stored evidence."""
+    for unit in row.payload["units"]:
+        judge = fold(judge, Unit.from_json(unit))
+    return judge

@@ -1,0 +1,49 @@
+"""What the audit log says of a step."""
+
+from dataclasses import asdict
+from typing import Any
+
+from controller.core.rollout import Event, Rollout
+from controller.core.split import Split
+from controller.ports import AuditDraft
+from controller.reading import Reading
+from controller.version import VERSION
+
+
+def step_entry(
+    before: Rollout, after: Rollout, event: Event, split: Split | None, reading: Reading | None
+) -> AuditDraft:
+    """Return the entry of a step: who, what, why, on which evidence, under which policy, models and code."""
+    return AuditDraft(
+        actor=event.actor,
+        action=event.kind.value,
+        reason=after.reason,
+        lane=after.lane,
+        rollout=after.id,
+        from_state=before.state.value,
+        to_state=after.state.value,
+        detail={
+            "stage": after.stage,
+            "policy_digest": after.policy.digest,
+            "candidate_digest": after.candidate.digest,
+            "incumbent_digest": after.incumbent.digest,
+            "split": asdict(split) if split else None,
+            "evidence": {"seq": reading.seq, "digest": reading.digest} if reading else None,
+            "assessment": reading.assessment.to_json() if reading else None,
+            "code": VERSION,
+            **event.detail,
+        },
+    )
+
+
+def repair_entry(rollout: Rollout | None, found: Split, written: Split) -> AuditDraft:
+    """Return the entry of a split that had to be written although nothing happened: somebody changed it."""
+    detail: dict[str, Any] = {"found": asdict(found), "written": asdict(written), "code": VERSION}
+    return AuditDraft(
+        actor="swapgate",
+        action="repair",
+        reason="the stored split differed from the wanted one",
+        lane=written.lane,
+        rollout=rollout.id if rollout else None,
+        detail=detail,
+    )

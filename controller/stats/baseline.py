@@ -1,7 +1,8 @@
 """The incumbent's recent outcomes, from which thresholds, class medians and centres are tuned.
 
-Two generations of per-class counts follow drift in bounded memory: when the recent one holds GENERATION requests it
-replaces the older one. Tuning constants cost power when wrong, never validity (P4 of statistics.md §0.1).
+Two generations of per-class counts follow drift in bounded memory: when the recent one holds GENERATION
+requests it replaces the older one. Tuning constants cost power when wrong, never validity (P4 of
+statistics.md §0.1).
 """
 
 from collections.abc import Mapping
@@ -87,7 +88,7 @@ def known_classes(classes: ClassCells) -> tuple[str, ...]:
 
 
 def quantile_cell(cells: Mapping[int, float], level: float) -> int:
-    """Return the first cell at which the cumulated weight reaches `level` of the whole; needs a positive weight."""
+    """Return the first cell at which the weight reaches `level` of the whole; needs a positive weight."""
     ordered = sorted(cells)
     target, reached = level * sum(cells[cell] for cell in ordered), 0.0
     for cell in ordered:

@@ -27,8 +27,10 @@ class Axis(StrEnum):
 
 
 def cell_of(axis: Axis, value: float) -> int:
-    """Return the cell that holds `value`; a value the axis cannot hold (NaN, infinite, negative, a score
-    outside [0, 1], a flag that is neither 0 nor 1) raises ValueError.
+    """Return the cell that holds `value`.
+
+    A value the axis cannot hold (NaN, infinite, negative, a score outside [0, 1], a flag that is neither 0 nor 1)
+    raises ValueError.
     """
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{value!r} is not a finite value of at least 0")
@@ -64,5 +66,5 @@ def lower_edge(cell: int) -> float:
 
 
 def ratio_cells(ratio: float) -> int:
-    """Return how many LOG cells a ratio spans, rounded up: scaling the incumbent by it favours the candidate."""
+    """Return how many LOG cells a ratio spans, rounded up, which favours the candidate."""
     return math.ceil(math.log10(ratio) * CELLS_PER_DECADE - 1e-9)

@@ -1,7 +1,7 @@
 """Events-only coin for a ratio of rates (statistics.md §4).
 
-The thinning argument of Lindon and Malek (2022): given that a bad event happened, the arm it happened on is a coin
-with P(candidate) <= pi rho / (pi rho + 1 - pi) when q1 <= rho q0. Only events are touched,
+The thinning argument of Lindon and Malek (2022): given that a bad event happened, the arm it happened on is a
+coin with P(candidate) <= pi rho / (pi rho + 1 - pi) when q1 <= rho q0. Only events are touched,
 
     e_k = m_k^A (pi rho + 1 - pi) / (pi rho m_k + 1 - pi),   m_k > 1 for harm, 1 / m_k for safety.
 
@@ -30,7 +30,7 @@ def events(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> tuple[int
 def coin_growth(
     share: float, ratio: float, n_candidate: int, n_incumbent: int, multiples: tuple[float, ...]
 ) -> list[float]:
-    """Return the log factor of a reading with so many events per arm, for each alternative multiple of the ratio."""
+    """Return the log factor of so many events per arm for each alternative multiple of the ratio."""
     fair = math.log(share * ratio + 1.0 - share)
     return [
         n_candidate * math.log(multiple)

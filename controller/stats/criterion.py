@@ -1,9 +1,9 @@
 """One criterion's evidence: start it, ask when to read a window, fold the reading, summarise.
 
 Folding is a pure function of the ordered readings. A window is read once, at the age at which its outcome is
-decided, and whatever is used on window w (thresholds, centres, bets) comes from the history before the rollout and
-from windows up to w - L, so it was fixed before w began (statistics.md §0.1, P3 and P4). Windows without a candidate
-request are evidence too: leaving them out would select on the coin.
+decided, and whatever is used on window w (thresholds, centres, bets) comes from the history before the
+rollout and from windows up to w - L, so it was fixed before w began (statistics.md §0.1, P3 and P4). Windows
+without a candidate request are evidence too: leaving them out would select on the coin.
 """
 
 from dataclasses import replace
@@ -30,8 +30,17 @@ from controller.stats.tally import Arm, WindowTally
 from controller.stats.wealth import RESTART_REQUESTS, grow, grow_wealth, open_wealth, restart
 
 __all__ = [
-    "CriterionSetting", "Kind", "ProcessState", "Reading", "Statistic", "Summary", "age_s", "fold", "start", "summary",
-]  # fmt: skip
+    "CriterionSetting",
+    "Kind",
+    "ProcessState",
+    "Reading",
+    "Statistic",
+    "Summary",
+    "age_s",
+    "fold",
+    "start",
+    "summary",
+]
 
 LIMITS = frozenset({Kind.LIMIT_EVENT, Kind.LIMIT_MEAN, Kind.LIMIT_MAX})
 TUNED = frozenset({Kind.QUANTILE, Kind.LAW, Kind.MEAN})
@@ -80,7 +89,8 @@ def age_s(state: ProcessState, window: int) -> float:
 def fold(state: ProcessState, reading: Reading) -> ProcessState:
     """Add one reading; readings come in increasing (window, epoch) order, each once.
 
-    A share of 0 or 1 compares nothing: it feeds the incumbent's baseline, the counts and absolute limits only.
+    A share of 0 or 1 compares nothing: it feeds the incumbent's baseline, the counts and absolute limits
+    only.
     """
     if not 0 <= reading.share <= 1:
         raise ValueError(f"share {reading.share!r} is not a probability")
@@ -180,9 +190,5 @@ def _late_cell(setting: CriterionSetting, tuning: Tuning | None) -> tuple[Shifts
             return Shifts({}, 0), LOG_HIGHEST - CLIMB_CELLS
 
 
-def _estimate(
-    state: ProcessState, arm: ArmEstimate, reading: Reading, side: Arm, weight: float
-) -> ArmEstimate:
-    return report.add_reading(
-        state, arm, reading.tally, side, weight, *_late_cell(state.setting, state.tuning)
-    )
+def _estimate(state: ProcessState, arm: ArmEstimate, reading: Reading, side: Arm, weight: float) -> ArmEstimate:
+    return report.add_reading(state, arm, reading.tally, side, weight, *_late_cell(state.setting, state.tuning))

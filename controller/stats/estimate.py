@@ -1,9 +1,9 @@
 """What each arm looked like, for people: estimates and the change between the arms.
 
-Every request has a fixed weight: 1 - pi on the candidate, pi on the incumbent (overlap weights of Li, Morgan and
-Zaslavsky 2018). Both arms then represent the same mix of times, so a ramp with drift can't produce Simpson's
-paradox, and within one share nothing is lost. The change is taken after removing the request class. Criteria with a
-limit look at one arm and weigh every request alike.
+Every request has a fixed weight: 1 - pi on the candidate, pi on the incumbent (overlap weights of Li, Morgan
+and Zaslavsky 2018). Both arms then represent the same mix of times, so a ramp with drift can't produce
+Simpson's paradox, and within one share nothing is lost. The change is taken after removing the request class.
+Criteria with a limit look at one arm and weigh every request alike.
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,10 @@ Weights = Mapping[int, float]
 class ArmEstimate:
     """Weighted outcomes of one arm.
 
-    `n`: requests whose value was read; `missing`: requests without a value; `raw`: weight per plain cell; `relative`:
-    weight per cell relative to the class median; `late`: weight of requests unresolved at their reading; `weight`,
-    `residual`: total weight and weighted loss less the class centre; `highest`: highest cell seen.
+    `n`: requests whose value was read; `missing`: requests without a value; `raw`: weight per plain cell;
+    `relative`: weight per cell relative to the class median; `late`: weight of requests unresolved at their
+    reading; `weight`, `residual`: total weight and weighted loss less the class centre; `highest`: highest
+    cell seen.
     """
 
     n: int = 0
@@ -52,10 +53,8 @@ def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
     )
 
 
-def add_latencies(
-    arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float
-) -> ArmEstimate:
-    """Add a reading of latencies; unresolved requests count at the normalised cell they are known to exceed."""
+def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
+    """Add a reading of latencies; unresolved requests count at the normalised cell they reached."""
     relative, raw = dict(arm.relative), dict(arm.raw)
     highest = arm.highest
     for name, cells in sorted(with_unresolved(seen, shifts, late_cell).items()):

@@ -1,5 +1,6 @@
 """The log factors that one reading multiplies onto a criterion's wealth, for every kind of test."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -27,39 +28,26 @@ class Growth:
 
 def sizes(setting: CriterionSetting) -> tuple[int, int, int]:
     """Return the number of harm bets, safety bets and cells of the interval grid."""
-    match setting.kind:
-        case Kind.QUANTILE:
-            return len(quantile.HARM_ODDS), len(quantile.SAFETY_ODDS), interval.N_QUANTILE
-        case Kind.LAW:
-            return len(law.TILTS), 1, interval.N_QUANTILE
-        case Kind.MEAN:
-            grid = interval.N_RATIO if setting.max_ratio is not None else interval.N_DIFFERENCE
-            return len(mean.FRACTIONS), len(mean.FRACTIONS), grid
-        case Kind.COIN:
-            return len(coin.HARM_MULTIPLES), len(coin.SAFETY_MULTIPLES), interval.N_COIN
-        case Kind.LIMIT_EVENT:
-            return len(quantile.LOG_ODDS), len(limit.SAFETY_FRACTIONS), 0
-        case Kind.LIMIT_MEAN:
-            return len(mean.FRACTIONS), len(mean.FRACTIONS), 0
-        case Kind.LIMIT_MAX:
-            return 1, 1, 0
-        case _:
-            assert_never(setting.kind)
+    if setting.kind is Kind.MEAN and setting.max_ratio is None:
+        return len(mean.FRACTIONS), len(mean.FRACTIONS), interval.N_DIFFERENCE
+    return _SIZES[setting.kind]
 
 
-def grow_by(
-    setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading
-) -> Growth:
+_SIZES = {
+    Kind.QUANTILE: (len(quantile.HARM_ODDS), len(quantile.SAFETY_ODDS), interval.N_QUANTILE),
+    Kind.LAW: (len(law.TILTS), 1, interval.N_QUANTILE),
+    Kind.MEAN: (len(mean.FRACTIONS), len(mean.FRACTIONS), interval.N_RATIO),
+    Kind.COIN: (len(coin.HARM_MULTIPLES), len(coin.SAFETY_MULTIPLES), interval.N_COIN),
+    Kind.LIMIT_EVENT: (len(quantile.LOG_ODDS), len(limit.SAFETY_FRACTIONS), 0),
+    Kind.LIMIT_MEAN: (len(mean.FRACTIONS), len(mean.FRACTIONS), 0),
+    Kind.LIMIT_MAX: (1, 1, 0),
+}
+
+
+def grow_by(setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading) -> Growth:
     """Return the growth of a reading; a criterion without a baseline yet stands still."""
-    match setting.kind:
-        case Kind.COIN:
-            return _coin(setting, grid, reading)
-        case Kind.LIMIT_EVENT:
-            return _limit_event(setting, grid, reading)
-        case Kind.LIMIT_MEAN:
-            return _limit_mean(setting, grid, reading)
-        case _:
-            pass
+    if setting.kind in _UNTUNED:
+        return _UNTUNED[setting.kind](setting, grid, reading)
     match tuning:
         case QuantileTuning():
             return _quantile(setting, tuning, grid, reading)
@@ -73,9 +61,7 @@ def grow_by(
             assert_never(tuning)
 
 
-def _quantile(
-    setting: CriterionSetting, tuning: QuantileTuning, grid: tuple[float, ...], reading: Reading
-) -> Growth:
+def _quantile(setting: CriterionSetting, tuning: QuantileTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
     candidate = view(reading.tally, Arm.CANDIDATE, setting.metric, tuning.shifts)
     incumbent = view(reading.tally, Arm.INCUMBENT, setting.metric, tuning.shifts)
     up = quantile.harm_cells(setting.max_ratio or 1.0)
@@ -150,9 +136,7 @@ def _limit_event(setting: CriterionSetting, grid: tuple[float, ...], reading: Re
         harm, safety = n - seen.below(at + 1), n - seen.below(at)
     if n == 0:
         return Growth((), (), grid)
-    return Growth(
-        tuple(limit.event_harm_growth(q, harm, n)), tuple(limit.event_safety_growth(q, safety, n)), grid
-    )
+    return Growth(tuple(limit.event_harm_growth(q, harm, n)), tuple(limit.event_safety_growth(q, safety, n)), grid)
 
 
 def _limit_mean(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
@@ -161,6 +145,11 @@ def _limit_mean(setting: CriterionSetting, grid: tuple[float, ...], reading: Rea
         return Growth((), (), grid)
     most = setting.loss_of(setting.limit or 0.0)
     cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * most
-    return Growth(
-        tuple(limit.mean_harm_growth(most, seen)), tuple(limit.mean_safety_growth(most, cap, seen)), grid
-    )
+    return Growth(tuple(limit.mean_harm_growth(most, seen)), tuple(limit.mean_safety_growth(most, cap, seen)), grid)
+
+
+_UNTUNED: Mapping[Kind, Callable[[CriterionSetting, tuple[float, ...], Reading], Growth]] = {
+    Kind.COIN: _coin,
+    Kind.LIMIT_EVENT: _limit_event,
+    Kind.LIMIT_MEAN: _limit_mean,
+}

@@ -1,8 +1,8 @@
-"""Two-sided 95 % confidence sequences of the change, by inverting the tests (statistics.md §2.3). Reporting only.
+"""Two-sided 95 % confidence sequences of the change, by inverting the tests (statistics.md §2.3).
 
-At every candidate value g of the change a two-sided e-process (average of bets upwards and downwards) is kept; the
-sequence is {g: E_g < 20}, valid at all times at once under the same coin as the tests. The grid is fixed, so memory
-is too. numpy is used here and nowhere that decides.
+At every candidate value g of the change a two-sided e-process (average of bets upwards and downwards) is
+kept; the sequence is {g: E_g < 20}, valid at all times at once under the same coin as the tests. The grid is
+fixed, so memory is too. For reports only: numpy is used here and nowhere that decides.
 """
 
 import math
@@ -30,8 +30,9 @@ QUANTILE_POINTS = tuple(sorted({sign * step for step in _STEPS for sign in (1, -
 _NATS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 3.0)
 RATIO_POINTS = (*(math.exp(-nat) for nat in reversed(_NATS)), 1.0, *(math.exp(nat) for nat in _NATS))
 _DIFFERENCES = (
-    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.14, 0.2, 0.3, 0.45, 0.7, 1.0,
-)  # fmt: skip
+    *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04),
+    *(0.06, 0.08, 0.1, 0.14, 0.2, 0.3, 0.45, 0.7, 1.0),
+)
 DIFFERENCE_POINTS = (*(-d for d in reversed(_DIFFERENCES)), 0.0, *_DIFFERENCES)
 
 N_QUANTILE = len(QUANTILE_POINTS) * 2 * len(_ODDS)
@@ -46,8 +47,8 @@ def fold_quantile(
 ) -> tuple[float, ...]:  # fmt: skip
     """Add a reading of latencies at every change.
 
-    Beyond the normalised cell `decided` (None: everything is) an unresolved candidate request may yet fall on either
-    side, so it counts against whichever bet it would help.
+    Beyond the normalised cell `decided` (None: everything is) an unresolved candidate request may yet fall on
+    either side, so it counts against whichever bet it would help.
     """
     cells = sorted(candidate.cells)
     counts = np.cumsum([0, *(candidate.cells[cell] for cell in cells)])
@@ -94,9 +95,7 @@ def fold_mean(
     return _add(state, grown)
 
 
-def fold_coin(
-    state: tuple[float, ...], share: float, n_candidate: int, n_incumbent: int
-) -> tuple[float, ...]:
+def fold_coin(state: tuple[float, ...], share: float, n_candidate: int, n_incumbent: int) -> tuple[float, ...]:
     """Add a reading of bad events at every ratio of rates."""
     ratios = np.array(RATIO_POINTS)[:, None]
     fair = np.log(share * ratios + 1.0 - share)
@@ -113,8 +112,8 @@ def ends(
 ) -> tuple[float | None, float | None]:
     """Return the ends of {g: E_g < 20}; None where the grid ends first.
 
-    An end is the nearest rejected point, or lies between it and its inner neighbour: each bet's log wealth is concave
-    in g, so where the wealth of the linearly interpolated logs reaches 20 the true wealth does too.
+    An end is the nearest rejected point, or lies between it and its inner neighbour: each bet's log wealth is
+    concave in g, so where the wealth of the linearly interpolated logs reaches 20 the true wealth does too.
     """
     wealth = np.array(state).reshape(len(points), -1)
     inside = np.flatnonzero(_log_mean(wealth) < LOG_THRESHOLD)
@@ -157,9 +156,7 @@ def _excess(seen: Sequence[Losses], tuning: MeanTuning, slope: Array, offset: Ar
 
 def _bounds(*sides: tuple[float, Array]) -> Array:
     """Return the largest bet per point for which no factor is negative."""
-    limits = [
-        np.where(worst > 0, probability / np.maximum(worst, 1e-300), np.inf) for probability, worst in sides
-    ]
+    limits = [np.where(worst > 0, probability / np.maximum(worst, 1e-300), np.inf) for probability, worst in sides]
     least = np.minimum(*limits)
     return np.where(np.isfinite(least), SAFE_FRACTION * least, 0.0)
 

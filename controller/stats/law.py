@@ -1,12 +1,12 @@
-"""PL: is the candidate slower in stochastic order? (statistics.md §2.2)
+"""PL asks whether the candidate is slower in stochastic order (statistics.md §2.2).
 
 With z = clip((log Y' - m) / s, -4, 4), Y' scaled as in `quantile`, and LR_k(z) = exp(th_k z - psi_k),
 
     A = 1: e = LR_k / (pi LR_k + 1 - pi)      A = 0: e = 1 / (pi LR_k + 1 - pi).
 
 Null: Y1 is stochastically not larger than rho Y0 at every t (given the class). Near the information limit for
-shifts, blind to tails, and it may reject when the laws cross. It has no promotion test: safety stays at 0, so a
-"law" criterion reverts but never blocks or earns a promotion.
+shifts, blind to tails, and it may reject when the laws cross. It has no promotion test: safety stays at 0, so
+a "law" criterion reverts but never blocks or earns a promotion.
 """
 
 import math
@@ -23,7 +23,7 @@ LEAST_SCALE_CELLS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LawTuning:
-    """Frozen constants: the median (with the class shifts), centre and scale in cells, log mean exp(th_k z) per tilt."""
+    """Frozen constants: the median with the class shifts, centre and scale in cells, log mean exp(th_k z)."""
 
     median: QuantileTuning
     centre: int
@@ -52,9 +52,7 @@ def tune_law(classes: ClassCells) -> LawTuning:
     return LawTuning(tune_quantile(classes, 0.5), centre, scale, psi)
 
 
-def law_growth(
-    share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int
-) -> list[float]:
+def law_growth(share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int) -> list[float]:
     """Return the log factor of a reading for each tilt; unresolved requests lie at the upper clip."""
     growth = [0.0] * len(TILTS)
     for score, n in _scores(candidate, tuning, margin):

@@ -1,8 +1,8 @@
 """Absolute limits: the candidate alone against a fixed number (statistics.md §4, E_abs and promotion).
 
-Rates and quantiles: an event (a flag, or a latency above the limit) with probability at most q (the limit of the
-rate, or 1 - p), e_k = prod (r_k / q)^event ((1 - r_k) / (1 - q))^(1 - event), r_k > q for harm, r_k < q for safety.
-Means: one-sample betting 1 + lam (X - m), harm valid for any X >= 0 and safety for X capped at B.
+Rates and quantiles: an event (a flag, or a latency above the limit) with probability at most q (the limit of
+the rate, or 1 - p), e_k = prod (r_k / q)^event ((1 - r_k) / (1 - q))^(1 - event), r_k > q for harm, r_k < q
+for safety. Means: one-sample betting 1 + lam (X - m), harm valid for any X >= 0 and safety for X capped at B.
 No coin is needed, but the null is "at most q given the past, at every t".
 """
 
@@ -17,10 +17,7 @@ SAFETY_FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 
 def event_harm_growth(q: float, n_events: int, n: int) -> list[float]:
     """Return the log factor of `n_events` of `n` requests for each alternative above q."""
-    return [
-        _event_growth(q, q * math.exp(odds) / (1.0 - q + q * math.exp(odds)), n_events, n)
-        for odds in LOG_ODDS
-    ]
+    return [_event_growth(q, q * math.exp(odds) / (1.0 - q + q * math.exp(odds)), n_events, n) for odds in LOG_ODDS]
 
 
 def event_safety_growth(q: float, n_events: int, n: int) -> list[float]:
@@ -37,10 +34,7 @@ def mean_harm_growth(limit: float, seen: Sequence[Losses]) -> list[float]:
 def mean_safety_growth(limit: float, cap: float, seen: Sequence[Losses]) -> list[float]:
     """Return the log factor against "the mean loss, each capped, is at least the limit"."""
     bound = SAFE_FRACTION / (cap - limit)
-    return [
-        sum(item.n * math.log1p(f * bound * (limit - min(item.loss, cap))) for item in seen)
-        for f in FRACTIONS
-    ]
+    return [sum(item.n * math.log1p(f * bound * (limit - min(item.loss, cap))) for item in seen) for f in FRACTIONS]
 
 
 def _event_growth(q: float, r: float, n_events: int, n: int) -> float:

@@ -1,13 +1,13 @@
-"""AIPW betting on means: bounded scores, yes/no rates with a difference margin, capped costs (statistics.md §3, §5).
+"""AIPW betting on means: bounded scores, rates with a difference margin, capped costs (§3, §5).
 
-With X1 = min(X, rho B + d) on the candidate, X0 = rho min(X, B) + d on the incumbent and a predictable centre c of
-the request's class,
+With X1 = min(X, rho B + d) on the candidate, X0 = rho min(X, B) + d on the incumbent and a predictable centre
+c of the request's class,
 
     Z = (A / pi) (X1 - c) - ((1 - A) / (1 - pi)) (X0 - c),     e_k = 1 + lam_k Z,   lam_k in (0, 1 / -min Z).
 
-Null of harm: E X1 <= E X0 at every t; of safety: the reverse, with -Z. The bet is the same for all classes, because
-the null is about the mean over classes. A bounded score has B = 1 (and X1 <= 1); a request without a value has
-factor 1. Growth is O(cells).
+Null of harm: E X1 <= E X0 at every t; of safety: the reverse, with -Z. The bet is the same for all classes,
+because the null is about the mean over classes. A bounded score has B = 1 (and X1 <= 1); a request without a
+value has factor 1. Growth is O(cells).
 """
 
 import math
@@ -101,8 +101,7 @@ def harm_growth(
         for item in candidate
     ]
     terms += [
-        (-rho * (min(item.loss, tuning.cap) - tuning.centre(item.name)) / (1.0 - share), item.n)
-        for item in incumbent
+        (-rho * (min(item.loss, tuning.cap) - tuning.centre(item.name)) / (1.0 - share), item.n) for item in incumbent
     ]
     return _growth(bound, terms)
 
@@ -110,7 +109,7 @@ def harm_growth(
 def safety_growth(
     share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
 ) -> list[float]:
-    """Return the log factor of a reading for each bet against "E X1 >= E X0"; centred for an equal candidate."""
+    """Return the log factor of a reading for each bet against "E X1 >= E X0", centred for an equal candidate."""
     rho, d = margin.ratio, margin.shift
     most = 1.0 if margin.bounded else rho * tuning.cap + d
     slope = 1.0 - share + share * rho
@@ -119,13 +118,11 @@ def safety_growth(
         (1.0 - share, slope * tuning.highest + share * d - d),
     )
     terms = [
-        ((slope * tuning.centre(item.name) + share * d - min(item.loss, most)) / share, item.n)
-        for item in candidate
+        ((slope * tuning.centre(item.name) + share * d - min(item.loss, most)) / share, item.n) for item in candidate
     ]
     terms += [
         (
-            (rho * min(item.loss, tuning.cap) + d - slope * tuning.centre(item.name) - share * d)
-            / (1.0 - share),
+            (rho * min(item.loss, tuning.cap) + d - slope * tuning.centre(item.name) - share * d) / (1.0 - share),
             item.n,
         )
         for item in incumbent
@@ -134,21 +131,16 @@ def safety_growth(
 
 
 def _bound(*sides: tuple[float, float]) -> float:
-    """Return the largest bet for which no factor is negative; each side is (probability, largest loss of it)."""
+    """Return the largest bet that keeps factors positive; a side is (probability, largest loss)."""
     finite = [probability / worst for probability, worst in sides if worst > 0]
     return SAFE_FRACTION * min(finite) if finite else 0.0
 
 
 def _growth(bound: float, terms: Sequence[tuple[float, int]]) -> list[float]:
-    return [
-        sum(n * math.log1p(fraction * bound * z) for z, n in terms) if bound > 0 else 0.0
-        for fraction in FRACTIONS
-    ]
+    return [sum(n * math.log1p(fraction * bound * z) for z, n in terms) if bound > 0 else 0.0 for fraction in FRACTIONS]
 
 
 def _mean_loss(setting: CriterionSetting, cells: Cells, cap: float | None) -> float:
     limit = math.inf if cap is None else cap
-    total = sum(
-        n * min(setting.loss_of(value_of(setting.axis, cell)), limit) for cell, n in sorted(cells.items())
-    )
+    total = sum(n * min(setting.loss_of(value_of(setting.axis, cell)), limit) for cell, n in sorted(cells.items()))
     return total / sum(cells.values())

@@ -1,7 +1,8 @@
 """Latency relative to the incumbent's median of the same request class: a shift of LOG cells.
 
-Dividing by the frozen class median is the largest gain in power there is (statistics.md §9.4) and keeps every test
-valid: it is a monotone map of the outcome given the class. Classes without enough history use the pooled median.
+Dividing by the frozen class median is the largest gain in power there is (statistics.md §9.4) and keeps every
+test valid: it is a monotone map of the outcome given the class. Classes without enough history use the pooled
+median.
 """
 
 from collections.abc import Mapping

@@ -1,13 +1,13 @@
-"""PQ: does the candidate exceed the scaled incumbent quantile more often? (statistics.md §2.1)
+"""PQ asks whether the candidate exceeds the scaled incumbent quantile more often (statistics.md §2.1).
 
-The randomised-block form of the 2x2 E-variable of Turner, Ly and Grunwald (2024). With c = 1{Y' > x}, Y' = rho Y on
-the incumbent and Y on the candidate, x = rho x quantile p of the incumbent,
+The randomised-block form of the 2x2 E-variable of Turner, Ly and Grunwald (2024). With c = 1{Y' > x}, Y' =
+rho Y on the incumbent and Y on the candidate, x = rho x quantile p of the incumbent,
 
     e_ik = q_A(c) / (pi q1k(c) + (1 - pi) q0(c)),   q(1) = q, q(0) = 1 - q, q_A = q1k if A = 1 else q0.
 
-Null of harm: P_t(Y1 > x) <= P_t(rho Y0 > x) at every t; it is tested with q1k > q0. Null of safety is the reverse,
-tested with q1k < q0. Assumes an independent coin of recorded probability per request, nothing about drift. rho is
-rounded to a whole cell: up for harm, down for safety, so both favour their null.
+Null of harm: P_t(Y1 > x) <= P_t(rho Y0 > x) at every t; it is tested with q1k > q0. Null of safety is the
+reverse, tested with q1k < q0. Assumes an independent coin of recorded probability per request, nothing about
+drift. rho is rounded to a whole cell: up for harm, down for safety, so both favour their null.
 """
 
 import math
@@ -22,12 +22,12 @@ PRIOR_REQUESTS = 50
 """Requests that the nominal 1 - p counts for in the estimate of q0."""
 
 CLIMB_CELLS = 24
-"""An unresolved incumbent request enters the baseline 1.27x above the threshold, so tuning follows a slowdown."""
+"""Unresolved incumbent requests enter the baseline 1.27x above the threshold: tuning follows a slowdown."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuantileTuning:
-    """Frozen constants: class shifts, the quantile's normalised cell (exceeded from it on) and P(exceeded)."""
+    """Frozen constants: class shifts, the quantile's cell (exceeded from it on) and P(exceeded)."""
 
     shifts: Shifts
     cell: int

@@ -1,6 +1,7 @@
 """What one declared criterion means to the mathematics, and which test that makes it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,8 +9,8 @@ from controller.stats.bins import Axis
 from controller.stats.tally import WINDOW_S
 
 ELAPSED_METRICS = frozenset({"latency_s"})
-"""Metrics whose value is the age at which a request resolves: a threshold x on them is decided at age x. Every
-other metric is known only when the request is over, so it is read at the timeout."""
+"""Metrics whose value is the age at which a request resolves: a threshold x on them is decided at age x.
+Every other metric is known only when the request is over, so it is read at the timeout."""
 
 
 class Statistic(StrEnum):
@@ -39,17 +40,32 @@ class Kind(StrEnum):
 QUANTILE_LEVEL = {Statistic.P50: 0.50, Statistic.P95: 0.95, Statistic.P99: 0.99, Statistic.LAW: 0.50}
 
 
+_QUANTILE_KINDS = {"max_ratio": Kind.QUANTILE, "limit": Kind.LIMIT_EVENT}
+_DIFFERENCE_KINDS = {"max_increase": Kind.MEAN, "max_drop": Kind.MEAN}
+KINDS: Mapping[Statistic, Mapping[str, Kind]] = {
+    Statistic.P50: _QUANTILE_KINDS,
+    Statistic.P95: _QUANTILE_KINDS,
+    Statistic.P99: _QUANTILE_KINDS,
+    Statistic.LAW: {"max_ratio": Kind.LAW},
+    Statistic.MEAN: {"max_ratio": Kind.MEAN, **_DIFFERENCE_KINDS, "limit": Kind.LIMIT_MEAN},
+    Statistic.RATE: {"max_ratio": Kind.COIN, **_DIFFERENCE_KINDS, "limit": Kind.LIMIT_EVENT},
+    Statistic.MAX: {"limit": Kind.LIMIT_MAX},
+}
+"""Statistic -> margin -> the test that judges it; a pair that is absent is refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class CriterionSetting:
     """Everything the mathematics needs about a criterion.
 
-    `metric`: name in the tally's cells. Exactly one of `max_ratio` (candidate / incumbent), `max_increase` and
-    `max_drop` (candidate against incumbent, in the metric's unit) and `limit` (candidate alone) is given; this one
-    number is the margin of both tests: harm rejects "within it", safety rejects "at or beyond it".
-    `cap_ratio`: means of positive quantities are means of min(X, cap), cap = cap_ratio x the incumbent's historical
-    mean, frozen when it is first known (an uncapped mean can't be bounded, statistics.md §3); tails beyond it belong
-    to a rate. `timeout_s`: age at which a request is decided; `settle_s`: extra age for values that come later
-    (scores). `interval`: keep the confidence sequence of the change (reporting only).
+    `metric`: name in the tally's cells. Exactly one of `max_ratio` (candidate / incumbent), `max_increase`
+    and `max_drop` (candidate against incumbent, in the metric's unit) and `limit` (candidate alone) is given;
+    this one number is the margin of both tests: harm rejects "within it", safety rejects "at or beyond it".
+    `cap_ratio`: means of positive quantities are means of min(X, cap), cap = cap_ratio x the incumbent's
+    historical mean, frozen when it is first known (an uncapped mean can't be bounded, statistics.md §3);
+    tails beyond it belong to a rate. `timeout_s`: age at which a request is decided; `settle_s`: extra age
+    for values that come later (scores). `interval`: keep the confidence sequence of the change (reporting
+    only).
     """
 
     metric: str
@@ -70,24 +86,16 @@ class CriterionSetting:
         given = [v for v in (self.max_ratio, self.max_increase, self.max_drop, self.limit) if v is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of max_ratio, max_increase, max_drop, limit")
-        if (
-            not math.isfinite(given[0])
-            or given[0] < 0
-            or (self.max_ratio is not None and self.max_ratio <= 0)
-        ):
+        if not math.isfinite(given[0]) or given[0] < 0 or (self.max_ratio is not None and self.max_ratio <= 0):
             raise ValueError(
                 f"the margin {given[0]!r} of {self.metric} must be finite and positive (a difference may be 0)"
             )
         if self.axis is Axis.LOG and not self.higher_is_worse:
             raise ValueError(f"{self.metric}: quantities on the log axis must be worse when higher")
         if self.max_increase is not None and not self.higher_is_worse:
-            raise ValueError(
-                f"{self.metric}: max_increase is for metrics that are worse when higher; use max_drop"
-            )
+            raise ValueError(f"{self.metric}: max_increase is for metrics that are worse when higher; use max_drop")
         if self.max_drop is not None and self.higher_is_worse:
-            raise ValueError(
-                f"{self.metric}: max_drop is for metrics that are worse when lower; use max_increase"
-            )
+            raise ValueError(f"{self.metric}: max_drop is for metrics that are worse when lower; use max_increase")
         if min(self.timeout_s, self.cap_ratio - 1) <= 0 or self.settle_s < 0:
             raise ValueError("timeout_s must be positive, settle_s at least 0, cap_ratio above 1")
         self._check_statistic()
@@ -102,42 +110,25 @@ class CriterionSetting:
                 needs_axis = self.axis
         if self.axis is not needs_axis:
             raise ValueError(f"{self.statistic} of {self.metric} needs a metric on the {needs_axis} axis")
-        bounded_mean_limit = (
-            self.limit is not None and self.axis is not Axis.LOG and self.statistic is not Statistic.MAX
-        )
-        if bounded_mean_limit and not 0 < (self.limit or 0.0) < 1:
-            raise ValueError(f"the limit of {self.metric} must lie strictly between 0 and 1")
-        if self.limit == 0:
-            raise ValueError(f"the limit of {self.metric} must be positive")
+        if self.statistic is Statistic.MEAN and self.max_ratio is not None and self.axis is not Axis.LOG:
+            raise ValueError(f"the mean of {self.metric} takes max_increase, max_drop or limit")
+        if self.limit is not None and not 0 < self.limit < (math.inf if self.axis is Axis.LOG else 1.0):
+            raise ValueError(f"the limit of {self.metric} must be positive, and below 1 for a rate or score")
         _ = self.kind
+
+    @property
+    def margin(self) -> str:
+        """Return the name of the margin that is given."""
+        names = ("max_ratio", "max_increase", "max_drop", "limit")
+        return next(name for name in names if getattr(self, name) is not None)
 
     @property
     def kind(self) -> Kind:
         """Return the test that judges this criterion; ValueError names the margins the statistic can have."""
-        ratio, limit = self.max_ratio is not None, self.limit is not None
-        match self.statistic:
-            case Statistic.P50 | Statistic.P95 | Statistic.P99 if ratio or limit:
-                return Kind.QUANTILE if ratio else Kind.LIMIT_EVENT
-            case Statistic.P50 | Statistic.P95 | Statistic.P99:
-                raise ValueError(f"{self.statistic} takes max_ratio or limit")
-            case Statistic.LAW if ratio:
-                return Kind.LAW
-            case Statistic.LAW:
-                raise ValueError("law takes max_ratio")
-            case Statistic.MEAN if limit:
-                return Kind.LIMIT_MEAN
-            case Statistic.MEAN if ratio and self.axis is not Axis.LOG:
-                raise ValueError("a mean of a score takes max_drop, max_increase or limit")
-            case Statistic.MEAN:
-                return Kind.MEAN
-            case Statistic.RATE if limit:
-                return Kind.LIMIT_EVENT
-            case Statistic.RATE:
-                return Kind.COIN if ratio else Kind.MEAN
-            case Statistic.MAX if limit:
-                return Kind.LIMIT_MAX
-            case Statistic.MAX:
-                raise ValueError("max takes limit")
+        kinds = KINDS[self.statistic]
+        if self.margin not in kinds:
+            raise ValueError(f"{self.statistic} of {self.metric} takes {' or '.join(kinds)}, not {self.margin}")
+        return kinds[self.margin]
 
     @property
     def level(self) -> float:
@@ -156,8 +147,9 @@ class CriterionSetting:
 
     @property
     def lag_windows(self) -> int:
-        """Return L: what is used on window w may depend only on windows up to w - L, whose last possible reading
-        was before w began (P4 of statistics.md §0.1).
+        """Return L: what is used on window w may depend only on windows up to w - L.
+
+        The last possible reading of those was before w began (P4 of statistics.md §0.1).
         """
         return 1 + math.ceil(self.decided_s / WINDOW_S)
 

@@ -39,9 +39,9 @@ class Pending:
 class ProcessState:
     """Evidence of one criterion after any number of readings.
 
-    `harm`: wealth against "within the allowed change", with restarts; `safety`: log wealth per bet against "at or
-    beyond it"; `interval`: log wealth over the grid of changes; `start_share`, `n_since_start`: share at, and
-    requests since, the latest start of the harm mixture.
+    `harm`: wealth against "within the allowed change", with restarts; `safety`: log wealth per bet against
+    "at or beyond it"; `interval`: log wealth over the grid of changes; `start_share`, `n_since_start`: share
+    at, and requests since, the latest start of the harm mixture.
     """
 
     setting: CriterionSetting
@@ -61,12 +61,13 @@ class ProcessState:
 class Summary:
     """What the evidence says now.
 
-    `log_harm`: log e-value against "the candidate is within its allowed change"; `log_safety`: against "it is at or
-    beyond it"; both start at 0. `incumbent`, `candidate`: estimates in the metric's unit. `change`: ratio for
-    max_ratio, candidate - incumbent for max_increase and max_drop, None for limits; never pooled over shares and
-    free of the request class. `change_low`, `change_high`: two-sided 95 % confidence sequence, None where unbounded.
-    `n_*`: requests whose value was read; `missing_*`: requests without one. `candidate_at_least`: the candidate's
-    estimate is only a lower bound, because too many of its requests were unresolved when read.
+    `log_harm`: log e-value against "the candidate is within its allowed change"; `log_safety`: against "it is
+    at or beyond it"; both start at 0. `incumbent`, `candidate`: estimates in the metric's unit. `change`:
+    ratio for max_ratio, candidate - incumbent for max_increase and max_drop, None for limits; never pooled
+    over shares and free of the request class. `change_low`, `change_high`: two-sided 95 % confidence
+    sequence, None where unbounded. `n_*`: requests whose value was read; `missing_*`: requests without one.
+    `candidate_at_least`: the candidate's estimate is only a lower bound, because too many of its requests
+    were unresolved when read.
     """
 
     log_harm: float

@@ -1,7 +1,7 @@
 """Tallies: integer counts of outcomes, the only form in which evidence travels.
 
-A `WindowTally` holds what happened to the requests *assigned* in one window of one epoch. It is cumulative per
-gateway replica and replaced as a whole when it grows; replicas are merged by addition.
+A `WindowTally` holds what happened to the requests *assigned* in one window of one epoch. It is cumulative
+per gateway replica and replaced as a whole when it grows; replicas are merged by addition.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,9 +27,9 @@ class Arm(StrEnum):
 class ClassTally:
     """Outcomes of the requests of one class on one arm.
 
-    `assigned`: requests assigned. `cells`: metric -> cell -> resolved requests. `missing`: metric -> reason ->
-    requests whose value will never be known (scorer down, rejected as NaN, ...), which is not the same as a request
-    still under way.
+    `assigned`: requests assigned. `cells`: metric -> cell -> resolved requests. `missing`: metric -> reason
+    -> requests whose value will never be known (scorer down, rejected as NaN, ...), which is not the same as
+    a request still under way.
     """
 
     assigned: int = 0
@@ -69,7 +69,7 @@ class WindowTally:
         return sum(tally.assigned for tally in self.arms.get(arm, {}).values())
 
     def swapped(self) -> "WindowTally":
-        """Return the tally with the arms exchanged (while baking, the split's incumbent is the rollout's candidate)."""
+        """Return the tally with the arms exchanged (in a bake the split's incumbent is the rollout's candidate)."""
         other = {Arm.INCUMBENT: Arm.CANDIDATE, Arm.CANDIDATE: Arm.INCUMBENT}
         return WindowTally({other[arm]: classes for arm, classes in self.arms.items()})
 
@@ -122,9 +122,7 @@ def _class_to_json(tally: ClassTally) -> dict[str, Any]:
             metric: {str(cell): count for cell, count in sorted(cells.items())}
             for metric, cells in sorted(tally.cells.items())
         },
-        "missing": {
-            metric: dict(sorted(reasons.items())) for metric, reasons in sorted(tally.missing.items())
-        },
+        "missing": {metric: dict(sorted(reasons.items())) for metric, reasons in sorted(tally.missing.items())},
     }
 
 
@@ -132,8 +130,7 @@ def _class_from_json(value: Mapping[str, Any]) -> ClassTally:
     return ClassTally(
         assigned=int(value["assigned"]),
         cells={
-            metric: {int(cell): int(count) for cell, count in cells.items()}
-            for metric, cells in value["cells"].items()
+            metric: {int(cell): int(count) for cell, count in cells.items()} for metric, cells in value["cells"].items()
         },
         missing={metric: dict(reasons) for metric, reasons in value["missing"].items()},
     )

@@ -1,9 +1,9 @@
 """Wealth of an e-process: a mixture over bets and over start times, in the log domain.
 
-A convex mixture of e-processes is one (statistics.md §0), so the wealth is the average over K bets; a bet's log
-wealth is a running sum. A start-time mixture (§8.2) keeps late faults visible: start s has weight w_s and is worth
-1 until it begins, so its value later is the running sum less what the sum was at its start. Weights are
-w_1 = 3/4 and w_s = 1/(4 s (s-1)) for s >= 2, summing to 1; what has not started lies in cash.
+A convex mixture of e-processes is one (statistics.md §0), so the wealth is the average over K bets; a bet's
+log wealth is a running sum. A start-time mixture (§8.2) keeps late faults visible: start s has weight w_s and
+is worth 1 until it begins, so its value later is the running sum less what the sum was at its start. Weights
+are w_1 = 3/4 and w_s = 1/(4 s (s-1)) for s >= 2, summing to 1; what has not started lies in cash.
 """
 
 import math
@@ -51,7 +51,7 @@ def grow_wealth(wealth: Wealth, increments: Sequence[float]) -> Wealth:
 
 
 def restart(wealth: Wealth) -> Wealth:
-    """Begin a new start now; above MAX_STARTS the least valuable is dropped, which loses power, never validity.
+    """Begin a new start now; beyond MAX_STARTS the least valuable is dropped, which only loses power.
 
     The moment must be decided from the past alone (a stopping time).
     """

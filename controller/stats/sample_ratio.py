@@ -1,0 +1,57 @@
+"""Sample-ratio mismatch: do assignments follow the recorded share? (statistics.md §6).
+
+A two-sided likelihood-ratio e-process against the recorded coin,
+
+    E = (1/K) sum_k prod (p_k / pi)^A ((1 - p_k) / (1 - pi))^(1 - A),   p_k = pi o_k / (1 - pi + pi o_k),
+
+valid for a changing share. An alarm means the evidence can't be trusted, not that the candidate is bad. Run it on
+assigned requests and, separately, on requests with a resolved outcome (telemetry missing in one arm).
+"""
+
+import math
+from dataclasses import dataclass
+
+from controller.stats.wealth import clip_log, grow, log_mean
+
+_SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)
+LOG_ODDS = (*(-size for size in reversed(_SIZES)), *_SIZES)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Log wealth per alternative and the requests counted at shares strictly between 0 and 1."""
+
+    total: tuple[float, ...]
+    n_incumbent: int = 0
+    n_candidate: int = 0
+
+
+def start() -> SampleRatio:
+    """Return a process without evidence."""
+    return SampleRatio((0.0,) * len(LOG_ODDS))
+
+
+def fold(state: SampleRatio, share: float, n_incumbent: int, n_candidate: int) -> SampleRatio:
+    """Add the requests of one reading.
+
+    At a share of 0 or 1 a request on the impossible arm is certain proof of a mismatch; otherwise such a reading
+    says nothing.
+    """
+    if not 0 <= share <= 1 or min(n_incumbent, n_candidate) < 0:
+        raise ValueError("the share must be a probability and counts at least 0")
+    if share in {0.0, 1.0}:
+        impossible = n_candidate if share == 0 else n_incumbent
+        if impossible == 0:
+            return state
+        return SampleRatio((math.inf,) * len(LOG_ODDS), state.n_incumbent, state.n_candidate)
+    growth = []
+    for odds in LOG_ODDS:
+        ratio = math.exp(odds)
+        scale = math.log1p(share * (ratio - 1.0))
+        growth.append(n_candidate * (odds - scale) - n_incumbent * scale)
+    return SampleRatio(grow(state.total, growth), state.n_incumbent + n_incumbent, state.n_candidate + n_candidate)
+
+
+def log_e(state: SampleRatio) -> float:
+    """Return the log e-value against "assignments follow the recorded share" (0 at the start)."""
+    return clip_log(math.inf if math.inf in state.total else log_mean(state.total))

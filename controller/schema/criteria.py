@@ -1,0 +1,97 @@
+"""`criteria:` of a policy: which limit fits which metric and statistic."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+
+from controller.core.policy import METRICS, Criterion, Role
+from controller.schema.document import shown
+from controller.schema.faults import Fault, FileModel, nearest, refuse
+from controller.stats.bins import Axis
+
+BOUNDS = ("max_ratio", "max_increase", "max_drop", "limit")
+AXIS_WORDS: Mapping[Axis, str] = {
+    Axis.LOG: "a positive quantity",
+    Axis.BINARY: "yes or no for each request",
+    Axis.SCORE: "a score between 0 and 1",
+}
+FITS: Mapping[Axis, Mapping[str, tuple[str, ...]]] = {
+    Axis.LOG: {
+        **dict.fromkeys(("p50", "p95", "p99"), ("max_ratio", "limit")),
+        "law": ("max_ratio",),
+        "mean": ("max_ratio", "max_increase", "limit"),
+        "max": ("limit",),
+    },
+    Axis.BINARY: {"rate": ("max_increase", "max_ratio", "limit")},
+    Axis.SCORE: {"mean": ("max_drop",)},
+}
+"""Axis -> statistic -> the limits that make sense; `law` compares the whole distribution."""
+
+MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(METRICS)})]
+
+
+class CriterionFile(FileModel):
+    """One entry of `criteria:`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [bound]} for bound in BOUNDS]})
+
+    metric: MetricName
+    statistic: Literal["p50", "p95", "p99", "law", "mean", "rate", "max"]
+    max_ratio: Annotated[float, Field(ge=1, le=100)] | None = None
+    max_increase: Annotated[float, Field(gt=0)] | None = None
+    max_drop: Annotated[float, Field(gt=0, lt=1)] | None = None
+    limit: Annotated[float, Field(gt=0)] | None = None
+    role: Literal["guardrail", "watch"] = "guardrail"
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+    @field_validator("metric")
+    @classmethod
+    def _is_measured(cls, metric: str) -> str:
+        if metric not in METRICS:
+            refuse([((), f'unknown metric "{shown(metric)}"; {nearest(metric, METRICS)}')])
+        return metric
+
+    @model_validator(mode="after")
+    def _limit_fits(self) -> Self:
+        refuse(self._faults())
+        return self
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """Return the limits that are given; exactly one in a sound criterion."""
+        return tuple(bound for bound in BOUNDS if getattr(self, bound) is not None)
+
+    def _faults(self) -> Iterator[Fault]:
+        axis = METRICS[self.metric].axis
+        fitting = FITS[axis].get(self.statistic)
+        if fitting is None:
+            allowed = ", ".join(FITS[axis])
+            what = f"{self.metric}, which is {AXIS_WORDS[axis]}"
+            yield ("statistic",), f"{self.statistic} does not fit {what}; allowed: {allowed}"
+        elif len(self.bounds) != 1:
+            found = " and ".join(self.bounds) or "none"
+            yield (), f"needs exactly one limit, found {found}; allowed here: {', '.join(fitting)}"
+        elif self.bounds[0] not in fitting:
+            what = f"{self.bounds[0]} does not fit {self.metric} {self.statistic}"
+            yield (self.bounds[0],), f"{what}; allowed: {', '.join(fitting)}"
+        if self.statistic == "rate":
+            for bound in {"max_increase", "limit"}.intersection(self.bounds):
+                if getattr(self, bound) >= 1:
+                    yield (bound,), f"must be less than 1 for a rate, found {getattr(self, bound):g}"
+
+    def core(self) -> Criterion:
+        """Return the core value."""
+        return Criterion(**{**self.model_dump(), "role": Role(self.role)})
+
+
+def faults_among(criteria: Sequence[CriterionFile]) -> Iterator[Fault]:
+    """Yield what is wrong with criteria that are sound one by one."""
+    seen: dict[tuple[str, ...], int] = {}
+    for index, criterion in enumerate(criteria):
+        key = (criterion.metric, criterion.statistic, *criterion.bounds)
+        if key in seen:
+            yield (index,), f"{' '.join(key)} is already criterion {seen[key] + 1} of the list; keep one"
+        seen.setdefault(key, index)
+    if not any(criterion.role == "guardrail" for criterion in criteria):
+        yield (), "has no guardrail: nothing would ever revert; give at least one criterion `role: guardrail`"

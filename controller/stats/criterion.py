@@ -19,10 +19,9 @@ from controller.stats.baseline import (
     tuned,
 )
 from controller.stats.bins import LOG_HIGHEST, Axis, cell_of, lower_edge
-from controller.stats.estimate import ArmEstimate
 from controller.stats.law import LawTuning, tune_law
 from controller.stats.mean import MeanTuning, tune_mean
-from controller.stats.normal import Shifts, view, with_unresolved
+from controller.stats.normal import Shifts, Views, views, with_unresolved
 from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, tune_quantile
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import Pending, ProcessState, Reading, Summary, Tuning
@@ -50,9 +49,12 @@ MIN_START_REQUESTS = 50
 def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
     """Return a criterion without evidence; `history` is the incumbent before the rollout and may be empty."""
     n_harm, n_safety, n_interval = evidence.sizes(setting)
-    classes = _incumbent_classes(setting, None, history)
-    n = count(classes)
-    baseline = Baseline(older=classes, n_older=n, n_untuned=n) if setting.kind in TUNED else Baseline()
+    baseline = Baseline()
+    if setting.kind in TUNED:
+        seen = views(history, setting.metric, Shifts({}, 0)) if report.is_latency(setting) else None
+        classes = _incumbent_classes(setting, None, history, seen)
+        n = count(classes)
+        baseline = Baseline(older=classes, n_older=n, n_untuned=n)
     state = ProcessState(
         setting=setting,
         baseline=baseline,
@@ -96,21 +98,19 @@ def fold(state: ProcessState, reading: Reading) -> ProcessState:
         raise ValueError(f"share {reading.share!r} is not a probability")
     state = _release(state, reading.window)
     setting, is_limit = state.setting, state.setting.kind in LIMITS
+    shifts, late = _late_cell(setting, state.tuning)
+    seen = views(reading.tally, setting.metric, shifts) if report.is_latency(setting) else None
     if is_limit or 0 < reading.share < 1:
-        state = _restart_if_due(state, reading.share)
-        grown = evidence.grow_by(setting, state.tuning, state.interval, reading)
-        n = 0 if is_limit else reading.tally.assigned(Arm.INCUMBENT)
-        state = replace(
-            state,
-            harm=grow_wealth(state.harm, grown.harm) if grown.harm else state.harm,
-            safety=grow(state.safety, grown.safety) if grown.safety else state.safety,
-            interval=grown.interval,
-            n_since_start=state.n_since_start + n + reading.tally.assigned(Arm.CANDIDATE),
-        )
+        state = _grow(_restart_if_due(state, reading.share), reading, seen)
     weights = (1.0, 1.0) if is_limit else (reading.share, 1.0 - reading.share)
-    incumbent = _estimate(state, state.incumbent, reading, Arm.INCUMBENT, weights[0])
-    candidate = _estimate(state, state.candidate, reading, Arm.CANDIDATE, weights[1])
-    return replace(state, incumbent=incumbent, candidate=candidate, pending=_pend(state, reading))
+    if seen is not None:
+        is_tuned = is_limit or state.tuning is not None
+        incumbent = report.add_view(state.incumbent, seen.incumbent, shifts, late, weights[0] * is_tuned)
+        candidate = report.add_view(state.candidate, seen.candidate, shifts, late, weights[1] * is_tuned)
+    else:
+        incumbent = report.add_tally(state, state.incumbent, reading.tally, Arm.INCUMBENT, weights[0])
+        candidate = report.add_tally(state, state.candidate, reading.tally, Arm.CANDIDATE, weights[1])
+    return replace(state, incumbent=incumbent, candidate=candidate, pending=_pend(state, reading, seen))
 
 
 def summary(state: ProcessState) -> Summary:
@@ -118,10 +118,22 @@ def summary(state: ProcessState) -> Summary:
     return report.summarise(state)
 
 
-def _pend(state: ProcessState, reading: Reading) -> tuple[Pending, ...]:
+def _grow(state: ProcessState, reading: Reading, seen: Views | None) -> ProcessState:
+    grown = evidence.grow_by(state.setting, state.tuning, state.interval, reading, seen)
+    n = 0 if state.setting.kind in LIMITS else reading.tally.assigned(Arm.INCUMBENT)
+    return replace(
+        state,
+        harm=grow_wealth(state.harm, grown.harm) if grown.harm else state.harm,
+        safety=grow(state.safety, grown.safety) if grown.safety else state.safety,
+        interval=grown.interval,
+        n_since_start=state.n_since_start + n + reading.tally.assigned(Arm.CANDIDATE),
+    )
+
+
+def _pend(state: ProcessState, reading: Reading, seen: Views | None) -> tuple[Pending, ...]:
     if state.setting.kind not in TUNED:
         return ()
-    classes = _incumbent_classes(state.setting, state.tuning, reading.tally)
+    classes = _incumbent_classes(state.setting, state.tuning, reading.tally, seen)
     if state.pending and state.pending[-1].window == reading.window:
         last = state.pending[-1]
         return (*state.pending[:-1], Pending(last.window, add_classes(last.classes, classes)))
@@ -167,14 +179,14 @@ def _restart_if_due(state: ProcessState, share: float) -> ProcessState:
     return replace(state, harm=restart(state.harm), start_share=share, n_since_start=0)
 
 
-def _incumbent_classes(setting: CriterionSetting, tuning: Tuning | None, tally: WindowTally) -> ClassCells:
+def _incumbent_classes(
+    setting: CriterionSetting, tuning: Tuning | None, tally: WindowTally, seen: Views | None
+) -> ClassCells:
     """Return the incumbent's outcomes that tune; latencies still unresolved enter above the threshold."""
-    if setting.kind not in TUNED:
-        return {}
-    shifts, late = _late_cell(setting, tuning)
-    if setting.kind is Kind.MEAN:
+    if seen is None:
         return {name: item.of(setting.metric) for name, item in tally.arms.get(Arm.INCUMBENT, {}).items()}
-    return with_unresolved(view(tally, Arm.INCUMBENT, setting.metric, shifts), shifts, late + CLIMB_CELLS)
+    shifts, late = _late_cell(setting, tuning)
+    return with_unresolved(seen.incumbent, shifts, late + CLIMB_CELLS)
 
 
 def _late_cell(setting: CriterionSetting, tuning: Tuning | None) -> tuple[Shifts, int]:
@@ -188,7 +200,3 @@ def _late_cell(setting: CriterionSetting, tuning: Tuning | None) -> tuple[Shifts
             return Shifts({}, 0), cell_of(Axis.LOG, setting.limit or 0.0) + 1
         case _:
             return Shifts({}, 0), LOG_HIGHEST - CLIMB_CELLS
-
-
-def _estimate(state: ProcessState, arm: ArmEstimate, reading: Reading, side: Arm, weight: float) -> ArmEstimate:
-    return report.add_reading(state, arm, reading.tally, side, weight, *_late_cell(state.setting, state.tuning))

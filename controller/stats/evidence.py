@@ -1,8 +1,6 @@
 """The log factors that one reading multiplies onto a criterion's wealth, for every kind of test."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 
@@ -10,7 +8,7 @@ from controller.stats import coin, interval, law, limit, mean, quantile
 from controller.stats.bins import Axis, cell_of
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
-from controller.stats.normal import Shifts, view
+from controller.stats.normal import Views
 from controller.stats.quantile import QuantileTuning
 from controller.stats.setting import CriterionSetting, Kind
 from controller.stats.state import Reading, Tuning
@@ -44,49 +42,63 @@ _SIZES = {
 }
 
 
-def grow_by(setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading) -> Growth:
-    """Return the growth of a reading; a criterion without a baseline yet stands still."""
-    if setting.kind in _UNTUNED:
-        return _UNTUNED[setting.kind](setting, grid, reading)
-    match tuning:
-        case QuantileTuning():
-            return _quantile(setting, tuning, grid, reading)
-        case LawTuning():
-            return _law(setting, tuning, grid, reading)
-        case MeanTuning():
-            return _mean(setting, tuning, grid, reading)
-        case None:
+def grow_by(
+    setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading, seen: Views | None
+) -> Growth:
+    """Return the growth of a reading; a criterion without a baseline yet stands still.
+
+    `seen`: both arms' latencies, for criteria on latencies only.
+    """
+    match setting.kind:
+        case Kind.COIN:
+            return _coin(setting, grid, reading)
+        case Kind.LIMIT_EVENT:
+            return _limit_event(setting, grid, reading, seen)
+        case Kind.LIMIT_MEAN:
+            return _limit_mean(setting, grid, reading)
+        case Kind.LIMIT_MAX:
             return Growth((), (), grid)
-        case _:
-            assert_never(tuning)
+        case Kind.QUANTILE | Kind.LAW | Kind.MEAN:
+            return _tuned(setting, tuning, grid, reading, seen)
 
 
-def _quantile(setting: CriterionSetting, tuning: QuantileTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
-    candidate = view(reading.tally, Arm.CANDIDATE, setting.metric, tuning.shifts)
-    incumbent = view(reading.tally, Arm.INCUMBENT, setting.metric, tuning.shifts)
+def _tuned(
+    setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading, seen: Views | None
+) -> Growth:
+    if isinstance(tuning, QuantileTuning) and seen is not None:
+        return _quantile(setting, tuning, grid, reading.share, seen)
+    if isinstance(tuning, LawTuning) and seen is not None:
+        return _law(setting, tuning, grid, reading.share, seen)
+    if isinstance(tuning, MeanTuning):
+        return _mean(setting, tuning, grid, reading)
+    return Growth((), (), grid)
+
+
+def _quantile(
+    setting: CriterionSetting, tuning: QuantileTuning, grid: tuple[float, ...], share: float, seen: Views
+) -> Growth:
+    candidate, incumbent = seen.candidate, seen.incumbent
     up = quantile.harm_cells(setting.max_ratio or 1.0)
     down = quantile.safety_cells(setting.max_ratio or 1.0)
     worse = quantile.exceedances(candidate, incumbent, tuning.cell, up)
     fine = quantile.exceedances(candidate, incumbent, tuning.cell, down)
     if grid:
         decided = tuning.cell + up if setting.is_elapsed else None
-        grid = interval.fold_quantile(grid, reading.share, tuning, decided, candidate, incumbent)
+        grid = interval.fold_quantile(grid, share, tuning, decided, candidate, incumbent)
     return Growth(
-        tuple(quantile.exceedance_growth(reading.share, tuning.q0, worse, quantile.HARM_ODDS)),
-        tuple(quantile.exceedance_growth(reading.share, tuning.q0, fine, quantile.SAFETY_ODDS)),
+        tuple(quantile.exceedance_growth(share, tuning.q0, worse, quantile.HARM_ODDS)),
+        tuple(quantile.exceedance_growth(share, tuning.q0, fine, quantile.SAFETY_ODDS)),
         grid,
     )
 
 
-def _law(setting: CriterionSetting, tuning: LawTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
-    shifts = tuning.median.shifts
-    candidate = view(reading.tally, Arm.CANDIDATE, setting.metric, shifts)
-    incumbent = view(reading.tally, Arm.INCUMBENT, setting.metric, shifts)
+def _law(setting: CriterionSetting, tuning: LawTuning, grid: tuple[float, ...], share: float, seen: Views) -> Growth:
+    candidate, incumbent = seen.candidate, seen.incumbent
     margin = quantile.harm_cells(setting.max_ratio or 1.0)
     if grid:
         decided = tuning.clip_cell + margin if setting.is_elapsed else None
-        grid = interval.fold_quantile(grid, reading.share, tuning.median, decided, candidate, incumbent)
-    return Growth(tuple(law.law_growth(reading.share, tuning, candidate, incumbent, margin)), (), grid)
+        grid = interval.fold_quantile(grid, share, tuning.median, decided, candidate, incumbent)
+    return Growth(tuple(law.law_growth(share, tuning, candidate, incumbent, margin)), (), grid)
 
 
 def _mean(setting: CriterionSetting, tuning: MeanTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
@@ -124,16 +136,15 @@ def _coin(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) 
     )
 
 
-def _limit_event(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
-    if setting.axis is Axis.BINARY:
+def _limit_event(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading, seen: Views | None) -> Growth:
+    if seen is None:
         n_events, n = coin.events(setting, reading.tally, Arm.CANDIDATE)
         q = setting.loss_of(setting.limit or 0.0)
         harm, safety = n_events, n_events
     else:
-        seen = view(reading.tally, Arm.CANDIDATE, setting.metric, Shifts({}, 0))
         at = cell_of(Axis.LOG, setting.limit or 0.0)
-        q, n = 1.0 - setting.level, seen.assigned
-        harm, safety = n - seen.below(at + 1), n - seen.below(at)
+        q, n = 1.0 - setting.level, seen.candidate.assigned
+        harm, safety = n - seen.candidate.below(at + 1), n - seen.candidate.below(at)
     if n == 0:
         return Growth((), (), grid)
     return Growth(tuple(limit.event_harm_growth(q, harm, n)), tuple(limit.event_safety_growth(q, safety, n)), grid)
@@ -146,10 +157,3 @@ def _limit_mean(setting: CriterionSetting, grid: tuple[float, ...], reading: Rea
     most = setting.loss_of(setting.limit or 0.0)
     cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * most
     return Growth(tuple(limit.mean_harm_growth(most, seen)), tuple(limit.mean_safety_growth(most, cap, seen)), grid)
-
-
-_UNTUNED: Mapping[Kind, Callable[[CriterionSetting, tuple[float, ...], Reading], Growth]] = {
-    Kind.COIN: _coin,
-    Kind.LIMIT_EVENT: _limit_event,
-    Kind.LIMIT_MEAN: _limit_mean,
-}

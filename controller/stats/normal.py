@@ -68,6 +68,20 @@ class ArmView:
         return sum(n for at, n in self.cells.items() if at < cell)
 
 
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Both arms' latencies in a reading, relative to the same class medians."""
+
+    shifts: Shifts
+    candidate: ArmView
+    incumbent: ArmView
+
+
+def views(tally: WindowTally, metric: str, shifts: Shifts) -> Views:
+    """Return what a reading says of both arms' latencies."""
+    return Views(shifts, view(tally, Arm.CANDIDATE, metric, shifts), view(tally, Arm.INCUMBENT, metric, shifts))
+
+
 def view(tally: WindowTally, arm: Arm, metric: str, shifts: Shifts) -> ArmView:
     """Return what a reading says of one arm's latencies."""
     classes = tally.arms.get(arm, {})

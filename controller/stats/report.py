@@ -13,7 +13,7 @@ from controller.stats.estimate import (
     residual_mean,
 )
 from controller.stats.mean import MeanTuning
-from controller.stats.normal import Shifts, view
+from controller.stats.normal import ArmView, Shifts
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import ProcessState, Summary
 from controller.stats.tally import Arm, WindowTally
@@ -27,27 +27,18 @@ def is_latency(setting: CriterionSetting) -> bool:
     return setting.kind in LATENCY_KINDS or (setting.kind is Kind.LIMIT_EVENT and setting.axis is Axis.LOG)
 
 
-def add_reading(
-    state: ProcessState,
-    arm: ArmEstimate,
-    tally: WindowTally,
-    side: Arm,
-    weight: float,
-    shifts: Shifts,
-    late_cell: int,
-) -> ArmEstimate:
-    """Count a reading and, when its weight is positive, take it into the arm's estimate."""
+def add_view(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
+    """Count an arm's latencies and, when their weight is positive, take them into its estimate."""
+    arm = count_arm(arm, seen.assigned, seen.missing)
+    return add_latencies(arm, seen, shifts, late_cell, weight) if weight > 0 and seen.assigned else arm
+
+
+def add_tally(state: ProcessState, arm: ArmEstimate, tally: WindowTally, side: Arm, weight: float) -> ArmEstimate:
+    """Count an arm's values and, when their weight is positive, take them into its estimate."""
     setting = state.setting
-    if is_latency(setting):
-        seen = view(tally, side, setting.metric, shifts)
-        arm = count_arm(arm, seen.assigned, seen.missing)
-        if weight <= 0 or (setting.kind in LATENCY_KINDS and state.tuning is None):
-            return arm
-        return add_latencies(arm, seen, shifts, late_cell, weight)
-    classes = tally.arms.get(side, {})
-    read = sum(sum(item.of(setting.metric).values()) for item in classes.values())
+    read = sum(sum(item.of(setting.metric).values()) for item in tally.arms.get(side, {}).values())
     arm = count_arm(arm, read, tally.assigned(side) - read)
-    if weight <= 0 or (setting.kind is Kind.MEAN and state.tuning is None):
+    if weight <= 0 or not read or (setting.kind is Kind.MEAN and state.tuning is None):
         return arm
     tuning = state.tuning if isinstance(state.tuning, MeanTuning) else None
     return add_values(arm, setting, tally, side, tuning, weight)

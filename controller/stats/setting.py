@@ -119,8 +119,11 @@ class CriterionSetting:
     @property
     def margin(self) -> str:
         """Return the name of the margin that is given."""
-        names = ("max_ratio", "max_increase", "max_drop", "limit")
-        return next(name for name in names if getattr(self, name) is not None)
+        if self.max_ratio is not None:
+            return "max_ratio"
+        if self.max_increase is not None:
+            return "max_increase"
+        return "limit" if self.limit is not None else "max_drop"
 
     @property
     def kind(self) -> Kind:

@@ -179,7 +179,7 @@ class Service:
         return {"ok": True, "entries": count, "replayed": replayed, "problem": None}
 
     def _replay(self, rollout: Rollout) -> int:
-        """Fold a rollout's evidence again; InvariantError when a recorded assessment differs. Return how many matched."""
+        """Fold a rollout's evidence again and return how many rows matched; InvariantError when one does not."""
         rows = self._truth.evidence(rollout.id)
         judge = first_judge(rollout, rows[0].payload) if rows else None
         for row in rows:

@@ -29,7 +29,7 @@ def rollout_view(
         "share_wanted": share_wanted(rollout),
         "share_observed": n_candidate / (n_candidate + n_incumbent) if n_candidate + n_incumbent else None,
         "requests": {"candidate": n_candidate, "incumbent": n_incumbent},
-        "seen": seen(rollout, totals),
+        "seen": seen(totals),
         "settled_s": settled_s,
         "evidence": _evidence(assessment),
         "criteria": _criteria(rollout, assessment),
@@ -67,7 +67,7 @@ def share_wanted(rollout: Rollout) -> float:
             return 0.0
 
 
-def seen(rollout: Rollout, totals: WindowTally) -> int:
+def seen(totals: WindowTally) -> int:
     """Return how many candidate answers users got: resolved, not failed (a failure was answered by the incumbent).
 
     Mirrored answers are thrown away, so `totals` must leave shadow epochs out.

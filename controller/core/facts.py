@@ -91,7 +91,7 @@ def exposure(rollout: Rollout) -> str:
     return f"{'in shadow ' if stage.mode == 'shadow' else ''}at {percent(stage.share)}"
 
 
-def _stop_wish(rollout: Rollout, facts: Facts) -> Event | None:
+def _stop_wish(_rollout: Rollout, facts: Facts) -> Event | None:
     wish = facts.wish
     if wish is None or wish.kind not in {Kind.ABORT, Kind.UNDO, Kind.SUPERSEDE}:
         return None

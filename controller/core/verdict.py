@@ -115,7 +115,7 @@ def change_text(criterion: Criterion, summary: Summary) -> str:
 
 
 def finding(criterion: Criterion, summary: Summary) -> str:
-    """Return the numbers as half a sentence: `latency p99 1.79 s against 1.70 s (94 and 31 images, change ..., allowed ...)`."""
+    """Return the numbers as half a sentence: `latency p99 1.79 s against 1.70 s (94 and 31 images, ...)`."""
     return (
         f"{criterion.title} {value_text(criterion, summary.candidate)} against "
         f"{value_text(criterion, summary.incumbent)} ({summary.n_candidate} and {summary.n_incumbent} images, "

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from controller.core.spec import ModelSpec
 from controller.schema.document import Document, read, shown
 from controller.schema.faults import FileModel, accept, nearest, refuse
-from controller.schema.model import ArmFile, Known, Name, Text
+from controller.schema.model import ArmFile, Known, Name, SchemaVersion, Text
 from controller.schema.sources import Sources
 
 
@@ -25,7 +25,7 @@ class TradeoffsFile(FileModel):
 class CandidateFile(ArmFile):
     """A candidate manifest, whole."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["candidate"]
     name: Name
     lane: Name

@@ -8,14 +8,14 @@ from pydantic import Field
 from controller.core.lane import Lane
 from controller.schema.document import Document, read
 from controller.schema.faults import FileModel, accept
-from controller.schema.model import ArmFile, Known, Name, Text
+from controller.schema.model import ArmFile, Known, Name, SchemaVersion, Text
 from controller.schema.sources import Sources
 
 
 class LaneFile(FileModel):
     """A lane file, whole."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["lane"]
     name: Name
     title: Text | None = None

@@ -4,17 +4,35 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from controller.core.spec import ModelSpec, Resources, Sampling, Scheduler
 from controller.schema.document import shown
 from controller.schema.faults import NAME_PATTERN, Fault, FileModel, nearest, refuse
 from controller.schema.sources import Sources
 
+SCHEMA_VERSION = 1
 DIFFUSERS = "diffusers"
 DECLARED_PROVIDERS = frozenset({"openai", "ideogram", "stability"})
 """Providers that manifests may name one day; this version has no adapter for them."""
 
+
+def _is_read_here(version: int) -> int:
+    if version != SCHEMA_VERSION:
+        refuse([((), f"this version reads files of schema_version {SCHEMA_VERSION}, found {version}")])
+    return version
+
+
+SchemaVersion = Annotated[int, AfterValidator(_is_read_here), WithJsonSchema({"const": SCHEMA_VERSION})]
+"""Not a Literal: `true` equals 1."""
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 

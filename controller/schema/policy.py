@@ -11,7 +11,7 @@ from controller.errors import InvalidFileError, Problem
 from controller.schema.criteria import CriterionFile, faults_among
 from controller.schema.document import Document, read, shown
 from controller.schema.faults import Fault, FileModel, accept, nearest, refuse
-from controller.schema.model import Name
+from controller.schema.model import Name, SchemaVersion
 from controller.schema.sources import ROOT
 
 POLICIES = ROOT / "policies"
@@ -69,7 +69,7 @@ class StageFile(FileModel):
 class PolicyFile(FileModel):
     """A policy file, whole."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["policy"]
     name: Name
     budget: BudgetFile

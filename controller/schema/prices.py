@@ -9,7 +9,7 @@ from pydantic import Field
 
 from controller.schema.document import Document, read
 from controller.schema.faults import FileModel, accept
-from controller.schema.model import Text
+from controller.schema.model import SchemaVersion, Text
 from controller.schema.policy import POLICIES
 
 PRICE_BOOK = POLICIES / "prices.yaml"
@@ -28,7 +28,7 @@ class PriceFile(FileModel):
 class PricesFile(FileModel):
     """A price book, whole; keys of `prices` are the classes that `resources.gpu` names."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     kind: Literal["prices"]
     prices: Annotated[dict[GpuClass, PriceFile], Field(min_length=1)]
 

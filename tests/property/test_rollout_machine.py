@@ -1,5 +1,6 @@
 """Whatever happens, in whatever order, a rollout keeps its promises."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -69,7 +70,7 @@ def test_illegal_events_change_nothing(kinds):
 def test_stages_stay_inside_the_policy(sequence):
     """The stage never leaves the policy, versions grow by one, and terminal states are final."""
     seen = lives(sequence)
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in itertools.pairwise(seen):
         assert before.state not in TERMINAL
         assert after.version == before.version + 1
         assert 0 <= after.stage < len(after.policy.stages)
@@ -81,7 +82,7 @@ def test_stages_stay_inside_the_policy(sequence):
 def test_only_rollouts_without_traffic_are_rejected(sequence):
     """Rejected means no user ever saw it; reverted means the candidate had, or could have had, traffic."""
     seen = lives(sequence)
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in itertools.pairwise(seen):
         if after.state is State.REJECTED:
             assert before.state in WITHOUT_TRAFFIC
             assert all(desired(LANE, value).split.candidate is None for value in seen)

@@ -133,9 +133,7 @@ def _account(data_dir: Path) -> pwd.struct_passwd | None:
     for name in ACCOUNTS:
         if name in known:
             return known[name]
-    subprocess.run(
-        ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNTS[0]], check=True
-    )
+    subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNTS[0]], check=True)
     return pwd.getpwnam(ACCOUNTS[0])
 
 

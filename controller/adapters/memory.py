@@ -1,0 +1,272 @@
+"""The ports in memory, with the errors of the real ones: for simulations and tests of what stands on them."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+
+from controller.core.audit import AuditEntry, seal
+from controller.core.lane import Lane
+from controller.core.rollout import Rollout
+from controller.core.spec import ModelSpec
+from controller.core.split import Split
+from controller.errors import ConflictError, UnavailableError, UserError
+from controller.ports import (
+    AuditDraft,
+    Change,
+    Command,
+    EvidenceRow,
+    Gateway,
+    LaneRow,
+    TallyRow,
+    World,
+)
+from controller.stats.tally import WindowTally
+
+NEVER_S = float("-inf")
+
+
+@dataclass
+class MemoryClock:
+    """Time that passes when told to; `monotonic_s` and the database's clock are the same."""
+
+    now_s: float = 1_800_000_000.0
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go back."""
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now_s += seconds
+
+
+@dataclass
+class _Lane:
+    lane: Lane
+    split: Split
+    written_at_s: float
+    lease_until_s: float = NEVER_S
+
+
+@dataclass
+class _Leader:
+    holder: str = ""
+    token: int = 0
+    until_s: float = NEVER_S
+
+
+@dataclass
+class MemoryStore:
+    """Implements `Store` and `Catalog`, and the gateways' side of the database.
+
+    `clock_s` is the database's clock. While `available` is False every method raises UnavailableError.
+    """
+
+    clock_s: Callable[[], float]
+    available: bool = True
+    leader: _Leader = field(default_factory=_Leader)
+    _lanes: dict[str, _Lane] = field(default_factory=dict)
+    _rollouts: dict[str, Rollout] = field(default_factory=dict)
+    _commands: dict[int, Command] = field(default_factory=dict)
+    _outcomes: dict[int, str] = field(default_factory=dict)
+    _gateways: dict[str, tuple[float, dict[str, int], float]] = field(default_factory=dict)
+    _tallies: dict[tuple[str, int, int, str], WindowTally] = field(default_factory=dict)
+    _evidence: dict[str, list[EvidenceRow]] = field(default_factory=dict)
+    _audit: list[AuditEntry] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Exclude every other thread, or raise UnavailableError."""
+        if not self.available:
+            raise UnavailableError("the database does not answer")
+        with self._lock:
+            yield
+
+    def world(self) -> World:
+        """Read lanes, open rollouts, gateways and waiting commands in one snapshot."""
+        with self.transaction():
+            now_s = self.clock_s()
+            waiting = (command for key, command in self._commands.items() if key not in self._outcomes)
+            return World(
+                now_s=now_s,
+                lanes=tuple(
+                    LaneRow(row.lane, row.split, now_s - row.written_at_s, self._open(name))
+                    for name, row in sorted(self._lanes.items())
+                ),
+                gateways=tuple(
+                    Gateway(replica, watermark_s, now_s - seen_at_s, dict(epochs))
+                    for replica, (watermark_s, epochs, seen_at_s) in sorted(self._gateways.items())
+                ),
+                commands=tuple(waiting),
+            )
+
+    def tallies(self, lane: str, epochs: tuple[int, int], from_window: int) -> Sequence[TallyRow]:
+        """Read the tallies of the epochs first..last from a window on, ordered by epoch, window and replica."""
+        with self.transaction():
+            return [
+                TallyRow(*key[1:], tally=tally)
+                for key, tally in sorted(self._tallies.items(), key=lambda item: item[0])
+                if key[0] == lane and epochs[0] <= key[1] <= epochs[1] and key[2] >= from_window
+            ]
+
+    def evidence(self, rollout: str, after_seq: int = 0) -> Sequence[EvidenceRow]:
+        """Read a rollout's evidence in order."""
+        with self.transaction():
+            return [row for row in self._evidence.get(rollout, []) if row.seq > after_seq]
+
+    def commit(self, change: Change, fencing_token: int) -> None:
+        """Write a change; ConflictError, with nothing written, when the token, version or epoch is stale."""
+        with self.transaction():
+            self._require_leader(fencing_token)
+            self._require_fresh(change)
+            if change.rollout is not None:
+                self._rollouts[change.rollout.id] = change.rollout
+            if change.lane is not None:
+                self._lanes[change.lane.name].lane = change.lane
+            if change.split is not None:
+                row = self._lanes[change.split.lane]
+                row.split, row.written_at_s = change.split, self.clock_s()
+            for evidence in change.evidence:
+                self._evidence.setdefault(evidence.rollout, []).append(evidence)
+            self._outcomes.update(change.outcomes)
+            self._append(change.audit)
+
+    def renew(self, lanes: Mapping[str, float], fencing_token: int) -> None:
+        """Extend the lease of each lane's split by the given seconds; ConflictError when the token is stale."""
+        with self.transaction():
+            self._require_leader(fencing_token)
+            for name in lanes.keys() & self._lanes.keys():
+                self._lanes[name].lease_until_s = self.clock_s() + lanes[name]
+
+    def propose(self, rollout: Rollout, spec: ModelSpec, audit: AuditDraft) -> Rollout:  # noqa: ARG002  # the port's
+        """Store a new rollout under a fresh id; ConflictError naming the holder when the lane is busy."""
+        with self.transaction():
+            lane = self._lanes.get(rollout.lane)
+            if lane is None:
+                known = ", ".join(sorted(self._lanes)) or "none"
+                raise UserError(f"there is no lane {rollout.lane}; known: {known}")
+            if lane.lane.incumbent.digest != rollout.incumbent.digest:
+                raise ConflictError(f"the incumbent of {rollout.lane} has changed: propose again")
+            if holder := self._open(rollout.lane):
+                raise ConflictError(
+                    f"lane {rollout.lane} is held by {holder.id} ({holder.state}): wait for it, abort it, or"
+                    " supersede it with a reason"
+                )
+            stored = replace(rollout, id=f"r-{len(self._rollouts) + 1:04d}")
+            self._rollouts[stored.id] = stored
+            self._append([replace(audit, lane=stored.lane, rollout=stored.id)])
+            return stored
+
+    def add_lane(self, lane: Lane, spec: ModelSpec, split: Split, audit: AuditDraft) -> bool:  # noqa: ARG002  # the port's
+        """Store a lane unless one of that name is there; say whether it was new."""
+        with self.transaction():
+            if lane.name in self._lanes:
+                return False
+            self._lanes[lane.name] = _Lane(lane, split, self.clock_s())
+            self._append([replace(audit, lane=lane.name)])
+            return True
+
+    def rollouts(self, rollout: str | None = None, limit: int = 100) -> Sequence[Rollout]:
+        """Read rollouts, newest first, or the one named."""
+        with self.transaction():
+            newest_first = reversed(self._rollouts.values())
+            return [value for value in newest_first if rollout in {None, value.id}][:limit]
+
+    def request(self, command: Command) -> int:
+        """Queue a command and return its id; UserError when there is no such rollout."""
+        with self.transaction():
+            if command.rollout not in self._rollouts:
+                raise UserError(f"there is no rollout {command.rollout}; `gatectl list` shows them")
+            number = len(self._commands) + 1
+            self._commands[number] = replace(command, id=number)
+            return number
+
+    def outcome(self, command_id: int) -> str | None:
+        """Return what became of a command, None while it waits."""
+        with self.transaction():
+            if command_id not in self._commands:
+                raise UserError(f"there is no command {command_id}")
+            return self._outcomes.get(command_id)
+
+    def audit(self, rollout: str | None = None, after_seq: int = 0) -> Iterator[AuditEntry]:
+        """Stream the audit log in order."""
+        with self.transaction():
+            entries = list(self._audit)
+        return (entry for entry in entries if entry.seq > after_seq and rollout in {None, entry.rollout})
+
+    def report(self, replica: str, watermark_s: float, epochs: Mapping[str, int]) -> None:
+        """Record what a gateway replica says about itself."""
+        with self.transaction():
+            self._gateways[replica] = (watermark_s, dict(epochs), self.clock_s())
+
+    def put_tally(self, lane: str, row: TallyRow) -> None:
+        """Replace a gateway replica's tally of one window."""
+        with self.transaction():
+            self._tallies[lane, row.epoch, row.window, row.replica] = row.tally
+
+    def split(self, lane: str) -> tuple[Split, float]:
+        """Return a lane's split and the seconds left of its lease, as a gateway reads it."""
+        with self.transaction():
+            row = self._lanes[lane]
+            return row.split, row.lease_until_s - self.clock_s()
+
+    def _open(self, lane: str) -> Rollout | None:
+        return next((r for r in self._rollouts.values() if r.lane == lane and r.open), None)
+
+    def _require_leader(self, token: int) -> None:
+        if token != self.leader.token:
+            raise ConflictError(f"the fencing token {token} is stale: {self.leader.holder or 'nobody'} leads")
+
+    def _require_fresh(self, change: Change) -> None:
+        if (new := change.rollout) is not None:
+            old = self._rollouts.get(new.id)
+            if old is None or old.version != new.version - 1:
+                raise ConflictError(f"rollout {new.id} is not at version {new.version - 1}: read it again")
+        if change.lane is not None and change.lane.name not in self._lanes:
+            raise ConflictError(f"there is no lane {change.lane.name}")
+        if (split := change.split) is not None:
+            row = self._lanes.get(split.lane)
+            if row is None or row.split.epoch != split.epoch - 1:
+                raise ConflictError(f"the split of {split.lane} is not at epoch {split.epoch - 1}: read it again")
+        for evidence in change.evidence:
+            known = self._evidence.get(evidence.rollout)
+            if known and known[-1].seq >= evidence.seq:
+                raise ConflictError(f"evidence {evidence.seq} of {evidence.rollout} is already written: read it again")
+        for number in change.outcomes:
+            if number not in self._commands or number in self._outcomes:
+                raise ConflictError(f"command {number} is not waiting: read the world again")
+
+    def _append(self, drafts: Sequence[AuditDraft]) -> None:
+        for draft in drafts:
+            at = datetime.fromtimestamp(self.clock_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            previous = self._audit[-1] if self._audit else None
+            self._audit.append(seal(previous, at=at, **{**asdict(draft), "detail": draft.detail}))
+
+
+@dataclass
+class MemoryLease:
+    """Implements `Lease` on a `MemoryStore`."""
+
+    store: MemoryStore
+    holder: str
+    ttl_s: float = 10.0
+
+    def acquire(self) -> int | None:
+        """Take or renew leadership; return the fencing token, or None while another controller leads."""
+        with self.store.transaction():
+            leader, now_s = self.store.leader, self.store.clock_s()
+            if leader.holder != self.holder:
+                if leader.until_s >= now_s:
+                    return None
+                leader.holder, leader.token = self.holder, leader.token + 1
+            leader.until_s = now_s + self.ttl_s
+            return leader.token
+
+    def release(self) -> None:
+        """Give leadership up."""
+        with self.store.transaction():
+            if self.store.leader.holder == self.holder:
+                self.store.leader.until_s = NEVER_S

@@ -1,4 +1,4 @@
-"""The ports in memory, with the errors of the real ones: for simulations and tests of what stands on them."""
+"""The truth in memory, with the errors of the real one: for simulations and tests of what stands on it."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
-from controller.core.audit import AuditEntry, seal
+from controller.core.audit import AuditEntry, Break, seal, verify
 from controller.core.lane import Lane
 from controller.core.rollout import Rollout
 from controller.core.spec import ModelSpec
@@ -22,24 +22,10 @@ from controller.ports import (
     TallyRow,
     World,
 )
-from controller.stats.tally import WindowTally
+from controller.stats.tally import WindowTally, merge
 
 NEVER_S = float("-inf")
-
-
-@dataclass
-class MemoryClock:
-    """Time that passes when told to; `monotonic_s` and the database's clock are the same."""
-
-    now_s: float = 1_800_000_000.0
-
-    def monotonic_s(self) -> float:
-        """Return seconds that never go back."""
-        return self.now_s
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now_s += seconds
+SILENT_S = 10.0
 
 
 @dataclass
@@ -48,6 +34,14 @@ class _Lane:
     split: Split
     written_at_s: float
     lease_until_s: float = NEVER_S
+
+
+@dataclass
+class _Gateway:
+    watermark_s: float
+    epochs: Mapping[str, int]
+    born_at_s: float
+    seen_at_s: float
 
 
 @dataclass
@@ -71,7 +65,9 @@ class MemoryStore:
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
     _commands: dict[int, Command] = field(default_factory=dict)
     _outcomes: dict[int, str] = field(default_factory=dict)
-    _gateways: dict[str, tuple[float, dict[str, int], float]] = field(default_factory=dict)
+    _gateways: dict[str, _Gateway] = field(default_factory=dict)
+    _acks: dict[tuple[str, int, str], float] = field(default_factory=dict)
+    _history: dict[tuple[str, int], float] = field(default_factory=dict)
     _tallies: dict[tuple[str, int, int, str], WindowTally] = field(default_factory=dict)
     _evidence: dict[str, list[EvidenceRow]] = field(default_factory=dict)
     _audit: list[AuditEntry] = field(default_factory=list)
@@ -97,8 +93,8 @@ class MemoryStore:
                     for name, row in sorted(self._lanes.items())
                 ),
                 gateways=tuple(
-                    Gateway(replica, watermark_s, now_s - seen_at_s, dict(epochs))
-                    for replica, (watermark_s, epochs, seen_at_s) in sorted(self._gateways.items())
+                    Gateway(replica, row.watermark_s, now_s - row.seen_at_s, row.epochs)
+                    for replica, row in sorted(self._gateways.items())
                 ),
                 commands=tuple(waiting),
             )
@@ -117,6 +113,28 @@ class MemoryStore:
         with self.transaction():
             return [row for row in self._evidence.get(rollout, []) if row.seq > after_seq]
 
+    def totals(self, lane: str, epochs: Sequence[int]) -> WindowTally:
+        """Merge everything tallied in the epochs so far, decided or not."""
+        with self.transaction():
+            return merge(
+                tally for (name, epoch, *_), tally in self._tallies.items() if name == lane and epoch in epochs
+            )
+
+    def settled_s(self, lane: str, epoch: int) -> float | None:
+        """Return seconds from writing a split to the last live gateway's acknowledgement, None while one is missing."""
+        with self.transaction():
+            written_at_s = self._history.get((lane, epoch))
+            if written_at_s is None:
+                return None
+            waits: list[float | None] = []
+            for replica, row in self._gateways.items():
+                acks = [at_s for key, at_s in self._acks.items() if key[::2] == (lane, replica) and key[1] >= epoch]
+                alive = self.clock_s() - row.seen_at_s < SILENT_S
+                if row.born_at_s <= written_at_s and (acks or alive):
+                    waits.append(min(acks) - written_at_s if acks else None)
+            known = [wait for wait in waits if wait is not None]
+            return max(known) if known and len(known) == len(waits) else None
+
     def commit(self, change: Change, fencing_token: int) -> None:
         """Write a change; ConflictError, with nothing written, when the token, version or epoch is stale."""
         with self.transaction():
@@ -129,6 +147,7 @@ class MemoryStore:
             if change.split is not None:
                 row = self._lanes[change.split.lane]
                 row.split, row.written_at_s = change.split, self.clock_s()
+                self._history[row.split.lane, row.split.epoch] = row.written_at_s
             for evidence in change.evidence:
                 self._evidence.setdefault(evidence.rollout, []).append(evidence)
             self._outcomes.update(change.outcomes)
@@ -166,6 +185,7 @@ class MemoryStore:
             if lane.name in self._lanes:
                 return False
             self._lanes[lane.name] = _Lane(lane, split, self.clock_s())
+            self._history[lane.name, split.epoch] = self.clock_s()
             self._append([replace(audit, lane=lane.name)])
             return True
 
@@ -174,6 +194,16 @@ class MemoryStore:
         with self.transaction():
             newest_first = reversed(self._rollouts.values())
             return [value for value in newest_first if rollout in {None, value.id}][:limit]
+
+    def last_evidence(self, rollout: str) -> EvidenceRow | None:
+        """Read a rollout's newest evidence."""
+        rows = self.evidence(rollout)
+        return rows[-1] if rows else None
+
+    def verify_audit(self) -> tuple[int, Break | None]:
+        """Return how many audit entries there are and the first break of the chain."""
+        with self.transaction():
+            return len(self._audit), verify(self._audit)
 
     def request(self, command: Command) -> int:
         """Queue a command and return its id; UserError when there is no such rollout."""
@@ -200,7 +230,14 @@ class MemoryStore:
     def report(self, replica: str, watermark_s: float, epochs: Mapping[str, int]) -> None:
         """Record what a gateway replica says about itself."""
         with self.transaction():
-            self._gateways[replica] = (watermark_s, dict(epochs), self.clock_s())
+            now_s = self.clock_s()
+            known = self._gateways.get(replica)
+            self._gateways[replica] = _Gateway(watermark_s, dict(epochs), known.born_at_s if known else now_s, now_s)
+
+    def acknowledge(self, lane: str, epoch: int, replica: str) -> None:
+        """Record that a gateway replica applied an epoch of a lane."""
+        with self.transaction():
+            self._acks.setdefault((lane, epoch, replica), self.clock_s())
 
     def put_tally(self, lane: str, row: TallyRow) -> None:
         """Replace a gateway replica's tally of one window."""
@@ -244,29 +281,3 @@ class MemoryStore:
             at = datetime.fromtimestamp(self.clock_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             previous = self._audit[-1] if self._audit else None
             self._audit.append(seal(previous, at=at, **{**asdict(draft), "detail": draft.detail}))
-
-
-@dataclass
-class MemoryLease:
-    """Implements `Lease` on a `MemoryStore`."""
-
-    store: MemoryStore
-    holder: str
-    ttl_s: float = 10.0
-
-    def acquire(self) -> int | None:
-        """Take or renew leadership; return the fencing token, or None while another controller leads."""
-        with self.store.transaction():
-            leader, now_s = self.store.leader, self.store.clock_s()
-            if leader.holder != self.holder:
-                if leader.until_s >= now_s:
-                    return None
-                leader.holder, leader.token = self.holder, leader.token + 1
-            leader.until_s = now_s + self.ttl_s
-            return leader.token
-
-    def release(self) -> None:
-        """Give leadership up."""
-        with self.store.transaction():
-            if self.store.leader.holder == self.holder:
-                self.store.leader.until_s = NEVER_S

@@ -6,7 +6,7 @@ from itertools import chain
 from json import loads
 
 from controller.adapters.database import Cursor, Database, Row
-from controller.core.audit import AuditEntry, Break, seal, verify
+from controller.core.audit import GENESIS, AuditEntry, Break, seal, verify
 from controller.core.spec import Digest, canonical_json
 from controller.ports import AuditDraft
 
@@ -45,8 +45,8 @@ def read(database: Database, rollout: str | None, after_seq: int) -> Iterator[Au
         after_seq = page[-1].seq
 
 
-def check(database: Database) -> tuple[Break | None, int]:
-    """Verify the whole chain and its recorded head; return the first break, and the number of entries read."""
+def check(database: Database) -> tuple[int, Break | None]:
+    """Verify the whole chain and its recorded head; return the number of entries read and the first break."""
     count = 0
     last: AuditEntry | None = None
 
@@ -59,16 +59,20 @@ def check(database: Database) -> tuple[Break | None, int]:
 
     with database.transaction(snapshot=True, limit_s=_VERIFY_LIMIT_S) as cursor:
         broken = verify(counted(cursor))
-        if broken is not None:
-            return broken, count
         head = cursor.execute("SELECT seq, digest FROM audit_head").fetchone()
+    return count, broken or _wrong_end(head, last)
+
+
+def _wrong_end(head: Row | None, last: AuditEntry | None) -> Break | None:
+    """Compare a whole chain's last entry with the one recorded as the last."""
+    seq, digest = (last.seq, last.digest) if last else (0, GENESIS)
     if head is None:
-        return Break(count + 1, "the record of the last entry is missing"), count
-    if head["seq"] > count:
-        return Break(count + 1, f"entries {count + 1} to {head['seq']} are missing at the end"), count
-    if head["seq"] < count or (last is not None and head["digest"] != last.digest):
-        return Break(count, f"entry {count} is not the one recorded as the last"), count
-    return None, count
+        return Break(seq + 1, "the record of the last entry is missing")
+    if head["seq"] > seq:
+        return Break(seq + 1, f"entries {seq + 1} to {head['seq']} are missing at the end")
+    if head["seq"] < seq or head["digest"] != digest:
+        return Break(seq, f"entry {seq} is not the one recorded as the last")
+    return None
 
 
 def _last(cursor: Cursor) -> AuditEntry | None:

@@ -7,7 +7,13 @@ from psycopg.types.json import Json
 
 from controller.adapters import postgres_audit
 from controller.adapters.database import Cursor, Database
-from controller.adapters.postgres_store import insert_model, insert_split_history, split_from
+from controller.adapters.postgres_store import (
+    PostgresStore,
+    evidence_from,
+    insert_model,
+    insert_split_history,
+    split_from,
+)
 from controller.adapters.wakeup import REQUEST_CHANNEL
 from controller.core.audit import AuditEntry, Break
 from controller.core.lane import Lane
@@ -15,11 +21,7 @@ from controller.core.rollout import Rollout
 from controller.core.spec import ModelSpec, canonical_json
 from controller.core.split import Split
 from controller.errors import ConflictError, UserError
-from controller.ports import AuditDraft, Command
-from controller.stats.tally import WindowTally, merge
-
-SILENT_S = 10.0
-_BATCH = 500
+from controller.ports import AuditDraft, Command, EvidenceRow
 
 
 class PostgresCatalog:
@@ -109,8 +111,8 @@ class PostgresCatalog:
         """Stream the audit log in order."""
         return postgres_audit.read(self._database, rollout, after_seq)
 
-    def verify_audit(self) -> tuple[Break | None, int]:
-        """Verify the whole audit log, its end included; return the first break and the number of entries read."""
+    def verify_audit(self) -> tuple[int, Break | None]:
+        """Return how many audit entries were read and the first break of the chain, its end included."""
         return postgres_audit.check(self._database)
 
     def split_history(self, lane: str) -> Sequence[tuple[Split, float]]:
@@ -122,38 +124,17 @@ class PostgresCatalog:
         )
         return [(split_from(row["value"]), row["written_at_s"]) for row in rows]
 
-    def convergence(self, lane: str, epoch: int) -> float | None:
-        """Return the seconds from writing a split until the last gateway applied it, None while one has not.
-
-        Gateways that came later don't count, nor do those silent for longer than 10 s: their lease has run out.
-        A gateway that went straight to a later epoch has left this one behind and counts from then.
-        """
+    def last_evidence(self, rollout: str) -> EvidenceRow | None:
+        """Read a rollout's newest evidence."""
         rows = self._database.rows(
-            """
-            SELECT extract(epoch FROM max(ack.applied_at) - h.written_at)::float8 AS seconds,
-                bool_and(ack.applied_at IS NOT NULL) AS complete
-            FROM split_history h JOIN gateways g ON g.born_at <= h.written_at
-            LEFT JOIN LATERAL (SELECT min(applied_at) AS applied_at FROM acks a
-                WHERE a.lane = h.lane AND a.replica = g.replica AND a.epoch >= h.epoch) ack ON true
-            WHERE h.lane = %s AND h.epoch = %s AND (ack.applied_at IS NOT NULL
-                OR g.seen_at > clock_timestamp() - %s * interval '1 second')
-            GROUP BY h.written_at
-            """,
-            [lane, epoch, SILENT_S],
+            "SELECT rollout, seq, payload, digest FROM evidence WHERE rollout = %s ORDER BY seq DESC LIMIT 1",
+            [rollout],
         )
-        return rows[0]["seconds"] if rows and rows[0]["complete"] else None
+        return evidence_from(rows[0]) if rows else None
 
-    def totals(self, lane: str, epochs: tuple[int, int]) -> WindowTally:
-        """Add up every tally of the epochs first..last, for display."""
-        total = WindowTally()
-        with (
-            self._database.transaction(snapshot=True) as cursor,
-            cursor.connection.cursor("totals") as stream,
-        ):
-            stream.execute("SELECT tally FROM tallies WHERE lane = %s AND epoch BETWEEN %s AND %s", [lane, *epochs])
-            while batch := stream.fetchmany(_BATCH):
-                total += merge(WindowTally.from_json(row["tally"]) for row in batch)
-        return total
+
+class PostgresTruth(PostgresStore, PostgresCatalog):
+    """Both sides in one object."""
 
 
 def _require_incumbent(cursor: Cursor, rollout: Rollout) -> None:

@@ -17,8 +17,11 @@ from controller.core.spec import ModelSpec, canonical_json
 from controller.core.split import Split
 from controller.errors import ConflictError
 from controller.ports import Change, Command, EvidenceRow, Gateway, LaneRow, TallyRow, World
-from controller.stats.tally import WINDOW_S, WindowTally
+from controller.stats.tally import WINDOW_S, WindowTally, merge
 
+SILENT_S = 10.0
+TOTALS_BATCH = 500
+TOTALS_LIMIT_S = 30.0
 KEEP_TALLIES_D = 7
 KEEP_SILENT_GATEWAYS_D = 1
 
@@ -74,7 +77,40 @@ class PostgresStore:
             "SELECT rollout, seq, payload, digest FROM evidence WHERE rollout = %s AND seq > %s ORDER BY seq",
             [rollout, after_seq],
         )
-        return [EvidenceRow(**{**row, "payload": loads(row["payload"])}) for row in rows]
+        return [evidence_from(row) for row in rows]
+
+    def totals(self, lane: str, epochs: Sequence[int]) -> WindowTally:
+        """Merge everything tallied in the epochs so far, decided or not."""
+        total = WindowTally()
+        with (
+            self._database.transaction(snapshot=True, limit_s=TOTALS_LIMIT_S) as cursor,
+            cursor.connection.cursor("totals") as stream,
+        ):
+            stream.execute("SELECT tally FROM tallies WHERE lane = %s AND epoch = ANY(%s)", [lane, list(epochs)])
+            while batch := stream.fetchmany(TOTALS_BATCH):
+                total += merge(WindowTally.from_json(row["tally"]) for row in batch)
+        return total
+
+    def settled_s(self, lane: str, epoch: int) -> float | None:
+        """Return seconds from writing a split to the last live gateway's acknowledgement, None while one is missing.
+
+        Gateways that came later don't count, nor do silent ones that never answered: their lease has run out. A
+        gateway that went straight to a later epoch has left this one behind and counts from then.
+        """
+        rows = self._database.rows(
+            """
+            SELECT extract(epoch FROM max(ack.applied_at) - h.written_at)::float8 AS seconds,
+                bool_and(ack.applied_at IS NOT NULL) AS complete
+            FROM split_history h JOIN gateways g ON g.born_at <= h.written_at
+            LEFT JOIN LATERAL (SELECT min(applied_at) AS applied_at FROM acks a
+                WHERE a.lane = h.lane AND a.replica = g.replica AND a.epoch >= h.epoch) ack ON true
+            WHERE h.lane = %s AND h.epoch = %s AND (ack.applied_at IS NOT NULL
+                OR g.seen_at > clock_timestamp() - %s * interval '1 second')
+            GROUP BY h.written_at
+            """,
+            [lane, epoch, SILENT_S],
+        )
+        return rows[0]["seconds"] if rows and rows[0]["complete"] else None
 
     def commit(self, change: Change, fencing_token: int) -> None:
         """Write a change in one transaction; ConflictError when the token, version or epoch is stale."""
@@ -133,6 +169,11 @@ def insert_split_history(cursor: Cursor, split: Split) -> None:
         "INSERT INTO split_history (lane, epoch, rollout, value) VALUES (%s, %s, %s, %s)",
         [split.lane, split.epoch, split.rollout, Json(asdict(split), dumps=canonical_json)],
     )
+
+
+def evidence_from(row: Row) -> EvidenceRow:
+    """Parse an evidence row; its payload is stored as the canonical text that the digest was made of."""
+    return EvidenceRow(**{**row, "payload": loads(row["payload"])})
 
 
 def split_from(row: Row) -> Split:

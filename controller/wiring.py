@@ -1,0 +1,146 @@
+"""The composition root: the one place where ports meet their adapters."""
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.database import Database
+from controller.adapters.notifier import LogNotifier, WebhookNotifier
+from controller.adapters.postgres_catalog import PostgresTruth
+from controller.adapters.postgres_lease import PostgresLease
+from controller.adapters.tokens import Tokens
+from controller.adapters.wakeup import Wakeup
+from controller.core.desired import desired
+from controller.core.lane import Lane
+from controller.core.split import Split
+from controller.errors import GatectlError
+from controller.fleet_keeper import FleetKeeper
+from controller.loop import Loop
+from controller.ports import AuditDraft, Notifier
+from controller.schema import POLICIES, PRICE_BOOK, load_lane, load_prices
+from controller.service import Service
+from serving.fleet import RayFleet
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.5
+PLATFORM_PERIOD_S = 5.0
+PRUNE_PERIOD_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a controller process is told at start. `database_url` holds a secret and is never logged."""
+
+    database_url: str
+    ray_address: str
+    gateway_host: str
+    gateway_port: int
+    gateway_replicas: int
+    policies: Path
+    webhook_url: str | None = None
+
+
+class Controller:
+    """One controller process: the service for its API, and the threads that keep the platform as it should be."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings.database_url)
+        self._truth = PostgresTruth(self._database)
+        self._fleet = RayFleet()
+        self._keeper = FleetKeeper(self._fleet)
+        self._wakeup = Wakeup(settings.database_url)
+        holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._loop = Loop(
+            self._truth,
+            PostgresLease(self._database, holder),
+            self._keeper,
+            _notifier(settings.webhook_url),
+            SystemClock(),
+        )
+        self.service = Service(self._truth)
+        self.role_of = Tokens(self._database).role_of
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Register the lanes that the policies folder declares, join Ray and start every thread.
+
+        Raises InvalidFileError for a bad lane or price file and UnavailableError when the database or Ray is away.
+        """
+        register_lanes(self._truth, self._settings.policies)
+        prices = load_prices(self._settings.policies / PRICE_BOOK.name)
+        settings = self._settings
+        self._fleet.connect(settings.ray_address, host=settings.gateway_host, port=settings.gateway_port)
+        self._spawn("fleet", lambda: self._keeper.run(self._stop))
+        self._spawn("loop", lambda: self._loop.run(self._stop, lambda: self._wakeup.wait(TICK_S)))
+        self._spawn("scorers", lambda: self._every(PLATFORM_PERIOD_S, self._fleet.ensure_scorers))
+        self._spawn("gateway", lambda: self._every(PLATFORM_PERIOD_S, lambda: self._ensure_gateway(prices)))
+        self._spawn("prune", lambda: self._every(PRUNE_PERIOD_S, self._truth.prune))
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End every thread, give leadership up and leave the serving platform as it is."""
+        self._stop.set()
+        self._wakeup.close()
+        for thread in self._threads:
+            thread.join(timeout_s)
+        self._database.close()
+
+    def pulse(self) -> Mapping[str, float | None]:
+        """Return how the loop is doing: `leads` (0 or 1) and `tick_age_s` (None before the first tick)."""
+        last_s = self._loop.last_tick_s
+        return {
+            "leads": float(self._loop.leads),
+            "tick_age_s": None if last_s is None else time.monotonic() - last_s,
+        }
+
+    def _ensure_gateway(self, prices: Mapping[str, float]) -> None:
+        lanes = [row.lane for row in self._truth.world().lanes]
+        replicas = self._settings.gateway_replicas
+        self._fleet.ensure_gateway(self._settings.database_url, lanes, prices, num_replicas=replicas)
+
+    def _every(self, period_s: float, act: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            try:
+                act()
+            except GatectlError as error:
+                log.warning("tried again later", error=str(error))
+            except Exception:
+                log.exception("tried again later")
+            self._stop.wait(period_s)
+
+    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+
+def build_controller(settings: Settings) -> Controller:
+    """Return a controller that has not started."""
+    return Controller(settings)
+
+
+def register_lanes(truth: PostgresTruth, policies: Path = POLICIES) -> None:
+    """Store every lane file whose lane does not exist yet; what exists changes only through rollouts."""
+    for path in sorted((policies / "lanes").glob("*.yaml")):
+        lane = load_lane(path)
+        draft = AuditDraft("swapgate", "add_lane", f"declared in {path.name}", lane.name, detail=lane.to_json())
+        if truth.add_lane(lane, lane.incumbent, _first_split(lane), draft):
+            log.info("lane added", lane=lane.name)
+
+
+def _first_split(lane: Lane) -> Split:
+    return replace(desired(lane, None).split, epoch=1)
+
+
+def _notifier(webhook_url: str | None) -> Notifier:
+    return WebhookNotifier(webhook_url) if webhook_url else LogNotifier()

@@ -1,0 +1,51 @@
+"""Fixtures on a real PostgreSQL: one private server a session, one fresh migrated database a test."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from controller.adapters import embedded, migrate
+from controller.adapters.database import Database
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The superuser's URL of a private server that lives as long as the session, with a migrated template."""
+    folder = Path(tempfile.mkdtemp(prefix="swapgate-tests-"))
+    url = embedded.start(folder)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+    migrate.upgrade(_named(url, "migrated"))
+    yield url
+    embedded.stop(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database_url(postgres_server: str) -> Iterator[str]:
+    """The superuser's URL of a fresh, migrated database."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE migrated").format(sql.Identifier(name)))
+        yield _named(postgres_server, name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database as the controller sees it."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+def _named(url: str, name: str) -> str:
+    return url.replace(f"/{embedded.DATABASE}?", f"/{name}?")

@@ -11,7 +11,6 @@ and the gate's business, not this file's.
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from controller.core.spec import ModelSpec
@@ -26,6 +25,7 @@ from serving.providers.protocol import (
     RefusedError,
     Stop,
 )
+from serving.worker_env import code_folder
 
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 
@@ -42,9 +42,7 @@ class DiffusersProvider:
 
     def __init__(self, spec: ModelSpec) -> None:
         if spec.precision not in PRECISIONS:
-            raise BadConfigError(
-                f"model.precision: {spec.precision!r} is unknown; known are {', '.join(PRECISIONS)}"
-            )
+            raise BadConfigError(f"model.precision: {spec.precision!r} is unknown; known are {', '.join(PRECISIONS)}")
         self._spec = spec
         self._options = parse_options(DiffusersOptions, spec.options)
         self._pipeline: Any = None
@@ -135,15 +133,16 @@ class DiffusersProvider:
 def _open(spec: ModelSpec, dtype: Any) -> Any:
     from diffusers import DiffusionPipeline
 
-    folder = Path(spec.source).is_dir()
+    # A relative folder starts where the code lies, never at a worker's working directory; an absolute one stays.
+    place = code_folder() / spec.source
+    folder = place.is_dir()
+    source = str(place) if folder else spec.source
     where = {} if folder else {"revision": spec.revision}
     try:
-        index = DiffusionPipeline.load_config(spec.source, **where)
-        absent = {
-            name: None for name, kind in index.items() if isinstance(kind, list | tuple) and kind[0] is None
-        }
+        index = DiffusionPipeline.load_config(source, **where)
+        absent = {name: None for name, kind in index.items() if isinstance(kind, list | tuple) and kind[0] is None}
         return DiffusionPipeline.from_pretrained(
-            spec.source, **where, dtype=dtype, use_safetensors=True, trust_remote_code=False, **absent
+            source, **where, dtype=dtype, use_safetensors=True, trust_remote_code=False, **absent
         )
     except (OSError, ValueError, TypeError) as error:
         kind = "folder" if folder else f"hub repository at {spec.revision}"

@@ -1,0 +1,5 @@
+"""`gatectl`."""
+
+from controller.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,66 @@
+"""`gatectl propose`: open a rollout of a candidate."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from controller.cli.client import Client
+from controller.cli.exits import Exit, of_state
+from controller.cli.output import OUTPUT, Output, emit, note
+from controller.cli.watch import emit_end, follow
+from controller.cli.words import rollout_line
+from controller.errors import UserError
+
+
+def propose(
+    file: Path = typer.Argument(help="The candidate manifest."),
+    wait: bool = typer.Option(False, "--wait", help="Stay until the outcome; it is the exit code."),
+    reason: str = typer.Option("", "--reason", "-r", help="Why; it goes into the audit log."),
+    policy: str = typer.Option("", help="Another policy than the manifest's: a name or a path."),
+    output: Output = OUTPUT,
+) -> None:
+    """Open a rollout of a candidate.
+
+    The file, its policy and its model are checked here first; what is wrong with them never reaches the controller.
+    """
+    body = proposal(file, policy, reason)
+    client = Client.here()
+    try:
+        row = client.post("/rollouts", body)
+    except UserError as error:
+        # The manifest asks for something that makes no sense on this lane: the file is what must change.
+        note(f"gatectl: {file}: {error}")
+        raise typer.Exit(Exit.REJECTED) from error
+    if not wait:
+        emit(output, row, lambda: f"{rollout_line(row)}\n`gatectl watch {row['id']}` follows it")
+        return
+    note(f"{row['id']} is open; Ctrl-C stops the waiting, not the rollout")
+    try:
+        view = follow(client, row["id"], output, until_held=True)
+    except KeyboardInterrupt:
+        view = client.get(f"/rollouts/{row['id']}")
+        note(f"stopped waiting; {row['id']} goes on by itself")
+        emit(output, view, lambda: rollout_line(view))
+        raise typer.Exit(of_state(view["state"])) from None
+    emit_end(output, view)
+
+
+def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:
+    """Return what `POST /rollouts` takes; InvalidFileError lists every fault of the manifest and its policy."""
+    from controller.schema import POLICIES, load_candidate, load_policy
+
+    candidate = load_candidate(file)
+    policies = Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES)
+    frozen = load_policy(policy, policies) if policy else load_policy(candidate.policy, policies, file.parent)
+    return {
+        "name": candidate.name,
+        "lane": candidate.lane,
+        "owner": candidate.owner,
+        "reason": reason or f"proposed from {file.name}",
+        "candidate": asdict(candidate.spec),
+        "policy": asdict(frozen),
+        "tradeoffs": dict(candidate.tradeoffs),
+    }

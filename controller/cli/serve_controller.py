@@ -1,0 +1,61 @@
+"""`gatectl serve-controller`: one controller process, API and loop; `gatectl up` and deployments start it."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from controller.errors import UserError
+
+if TYPE_CHECKING:
+    from controller.wiring import Settings
+
+
+def serve_controller(
+    host: str = typer.Option("127.0.0.1", help="Where the API listens."),
+    port: int = typer.Option(8700, envvar="SWAPGATE_API_PORT", help="The API's port."),
+    gateway_host: str = typer.Option("127.0.0.1", envvar="SWAPGATE_GATEWAY_HOST", help="Where gateways listen."),
+    gateway_port: int = typer.Option(8710, envvar="SWAPGATE_GATEWAY_PORT", help="The gateways' port."),
+    gateway_replicas: int = typer.Option(2, min=1, envvar="SWAPGATE_GATEWAY_REPLICAS", help="How many gateways."),
+) -> None:
+    """Run a controller until SIGTERM.
+
+    Secrets and addresses come from the environment: SWAPGATE_DATABASE_URL, SWAPGATE_RAY_ADDRESS, and if wanted
+    SWAPGATE_POLICIES (a folder) and SWAPGATE_WEBHOOK_URL.
+    """
+    import uvicorn
+
+    from controller.api.app import build_api
+    from controller.wiring import build_controller
+
+    controller = build_controller(_settings(gateway_host, gateway_port, gateway_replicas))
+    controller.start()
+    try:
+        api = build_api(controller.service, controller.role_of, controller.pulse)
+        # uvicorn ends on SIGTERM and SIGINT, and then the threads do.
+        uvicorn.run(api, host=host, port=port, log_level="warning", server_header=False)
+    finally:
+        controller.stop()
+
+
+def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "Settings":
+    from controller.schema import POLICIES
+    from controller.wiring import Settings
+
+    return Settings(
+        database_url=_required("SWAPGATE_DATABASE_URL"),
+        ray_address=_required("SWAPGATE_RAY_ADDRESS"),
+        gateway_host=gateway_host,
+        gateway_port=gateway_port,
+        gateway_replicas=gateway_replicas,
+        policies=Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES),
+        webhook_url=os.environ.get("SWAPGATE_WEBHOOK_URL") or None,
+    )
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise UserError(f"{name} is not set; `gatectl up` starts a controller with everything it needs")
+    return value

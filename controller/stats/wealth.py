@@ -57,21 +57,29 @@ def restart(wealth: Wealth) -> Wealth:
     """
     starts = (*wealth.starts, Start(wealth.begun + 1, wealth.total))
     if len(starts) > MAX_STARTS:
-        poorest = min(starts[:-1], key=lambda start: (_log_start_value(wealth.total, start), start.index))
+        poorest = min(
+            starts[:-1],
+            key=lambda start: (math.log(_weight(start.index)) + _log_bets(wealth.total, start), start.index),
+        )
         starts = tuple(start for start in starts if start.index != poorest.index)
     return Wealth(wealth.total, starts, wealth.begun + 1)
 
 
 def log_value(wealth: Wealth) -> float:
     """Return the log of the mixture over starts and bets, cash included."""
-    terms = [_log_start_value(wealth.total, start) for start in wealth.starts]
-    terms.append(-math.log(4.0 * wealth.begun))
-    return clip_log(log_sum(terms))
+    values = [_log_bets(wealth.total, start) for start in wealth.starts]
+    highest = max(0.0, *values)
+    cash = 0.25 / wealth.begun * math.exp(-highest)
+    mixed = sum(
+        _weight(start.index) * math.exp(value - highest) for start, value in zip(wealth.starts, values, strict=True)
+    )
+    return clip_log(highest + math.log(mixed + cash))
 
 
 def log_mean(logs: Sequence[float]) -> float:
     """Return log(mean(exp(logs))) without overflow."""
-    return log_sum(logs) - math.log(len(logs))
+    highest = max(logs)
+    return highest + math.log(sum(math.exp(value - highest) for value in logs) / len(logs))
 
 
 def log_sum(logs: Sequence[float]) -> float:
@@ -87,7 +95,9 @@ def clip_log(value: float) -> float:
     return max(-LOG_E_LIMIT, min(LOG_E_LIMIT, value))
 
 
-def _log_start_value(total: tuple[float, ...], start: Start) -> float:
-    s = start.index
-    weight = 0.75 if s == 1 else 0.25 / (s * (s - 1))
-    return math.log(weight) + log_mean([now - then for now, then in zip(total, start.base, strict=True)])
+def _weight(index: int) -> float:
+    return 0.75 if index == 1 else 0.25 / (index * (index - 1))
+
+
+def _log_bets(total: tuple[float, ...], start: Start) -> float:
+    return log_mean([now - then for now, then in zip(total, start.base, strict=True)])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 LARGE_BYTES: Final = 64 * 1024
+_END: Final = b"IEND\xaeB`\x82"  # PIL decodes a file without its end and says nothing
 _SMALLEST_CONTRAST: Final = 2  # of 255 grey levels
 
 
@@ -17,6 +18,8 @@ def problem_of(png: bytes, width_px: int, height_px: int) -> str | None:
     """Return what is wrong with an image, None when it is sound."""
     from PIL import Image, UnidentifiedImageError
 
+    if not png.endswith(_END):
+        return f"{len(png)} bytes that don't end like a PNG"
     try:
         with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
             if image.size != (width_px, height_px):

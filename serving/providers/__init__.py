@@ -16,8 +16,6 @@ PROVIDERS: Mapping[str, str] = {
 def provider_for(spec: ModelSpec) -> Provider:
     """Return the spec's provider, not loaded yet; BadConfigError for an unknown name or wrong options."""
     if spec.provider not in PROVIDERS:
-        raise BadConfigError(
-            f"model.provider: {spec.provider!r} is unknown; known are {', '.join(sorted(PROVIDERS))}"
-        )
+        raise BadConfigError(f"model.provider: {spec.provider!r} is unknown; known are {', '.join(sorted(PROVIDERS))}")
     module, name = PROVIDERS[spec.provider].split(":")
     return cast("Provider", getattr(import_module(module), name)(spec))

@@ -146,7 +146,7 @@ def _open(spec: ModelSpec, dtype: Any) -> Any:
         )
     except (OSError, ValueError, TypeError) as error:
         kind = "folder" if folder else f"hub repository at {spec.revision}"
-        raise BadConfigError(f"model.source: can't load the {kind} {spec.source}: {error}") from error
+        raise BadConfigError(f"model.source: can't load the {kind} {source}: {error}") from error
 
 
 def _scheduler_class(name: str) -> Any:

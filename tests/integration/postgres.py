@@ -3,9 +3,11 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -45,6 +47,31 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateServer:
+    """A server of a test's own, which may be stopped, killed and frozen."""
+
+    folder: Path
+    url: str
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the server's processes, the one that starts the others first."""
+        pid = int((self.folder / "cluster" / "postmaster.pid").read_text().split("\n", 1)[0])
+        postmaster = psutil.Process(pid)
+        return [postmaster, *postmaster.children()]
+
+
+@pytest.fixture
+def private_server() -> Iterator[PrivateServer]:
+    """A migrated server of the test's own."""
+    folder = Path(tempfile.mkdtemp(prefix="swapgate-tests-"))
+    url = embedded.start(folder)
+    migrate.upgrade(url)
+    yield PrivateServer(folder, url)
+    embedded.stop(folder)
+    shutil.rmtree(folder)
 
 
 def _named(url: str, name: str) -> str:

@@ -7,6 +7,7 @@ place.
 import logging
 import os
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ class RayFleet:
     def __init__(self) -> None:
         self._deadlines = Deadlines()
         self._debounce = Debounce()
+        self._packing = threading.Lock()
 
     def status(self) -> Mapping[str, AppStatus]:
         """Return every model application that exists."""
@@ -159,13 +161,15 @@ class RayFleet:
         from ray import serve
 
         target = serve.RunTarget(application, name, route_prefix)
-        self._deadlines.call(
-            f"deploy {name}",
-            DEPLOY_TIMEOUT_S,
-            lambda: serve.run_many(
-                [target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False
-            ),
-        )
+
+        def run() -> None:
+            # Ray registers modules for pickling in a global list while it packs an application: one at a time.
+            with self._packing:
+                serve.run_many(
+                    [target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False
+                )
+
+        self._deadlines.call(f"deploy {name}", DEPLOY_TIMEOUT_S, run)
 
 
 def _prepare(state_folder: Path | None) -> None:

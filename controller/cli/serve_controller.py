@@ -26,6 +26,7 @@ def serve_controller(
     """
     import uvicorn
 
+    _configure_logs()
     from controller.api.app import build_api
     from controller.wiring import build_controller
 
@@ -37,6 +38,20 @@ def serve_controller(
         uvicorn.run(api, host=host, port=port, log_level="warning", server_header=False)
     finally:
         controller.stop()
+
+
+def _configure_logs() -> None:
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            # The plain form: a traceback with local variables would write secrets into the log.
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "Settings":

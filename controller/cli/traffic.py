@@ -23,13 +23,17 @@ WORDS = ("OPEN", "SALE", "CAFE", "EXIT", "NEW", "FREE", "HELLO", "WORLD", "2026"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. `time_s` is when it was complete (Unix seconds); status 0 stands for no answer at all."""
+    """One answer. `time_s` is when it was complete (Unix seconds); status 0 stands for no answer at all.
+
+    `fallback` says why the incumbent answered in the candidate's place, None when the assigned arm did itself.
+    """
 
     time_s: float
     status: int
     arm: str | None
     epoch: int | None
     latency_s: float
+    fallback: str | None = None
 
 
 @dataclass(slots=True)
@@ -144,6 +148,7 @@ class Traffic:
                 arm=headers.get("x-swapgate-arm"),
                 epoch=int(epoch) if epoch else None,
                 latency_s=time.monotonic() - started_s,
+                fallback=headers.get("x-swapgate-fallback"),
             )
         )
 

@@ -17,7 +17,8 @@ def up(
 ) -> None:
     """Start a platform on this machine, or heal it.
 
-    Whatever runs is left alone, whatever is missing starts. Without --detach it keeps watch, heals what dies, and stops everything at Ctrl-C.
+    Whatever runs is left alone, whatever is missing starts. Without --detach it keeps watch, heals what dies, and
+    stops everything at Ctrl-C.
     """
     from controller.platform.lifecycle import bring_up, take_down
 

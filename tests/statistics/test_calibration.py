@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from controller.stats import paired, sample_ratio
-from controller.stats.bins import Axis
 from controller.stats.binomial import upper_tail
+from controller.stats.bins import Axis
 from controller.stats.budget import combine
 from controller.stats.criterion import CriterionSetting, Statistic
 from controller.stats.wealth import log_mean, log_value
@@ -93,7 +93,7 @@ def crossings(world: World, shares: list[float], runs: int, seed: int) -> tuple[
 @pytest.mark.parametrize("name", WORLDS)
 def test_level_holds_at_the_boundary(name: str) -> None:
     """Neither harm nor safety crosses 1 / alpha more often than alpha, peeking at every window of a ramp."""
-    shares = [0.02] * 10 + [0.1] * 20 + [0.5] * 20
+    shares = [0.02] * 8 + [0.1] * 14 + [0.5] * 14
     harm, safety = crossings(WORLDS[name], shares, 60, seed=11)
     assert within_tolerance(harm, 60)
     assert within_tolerance(safety, 60)
@@ -111,7 +111,7 @@ def test_level_holds_at_the_boundary_in_many_runs(name: str, share: float) -> No
 
 def false_reverts(runs: int, seed: int) -> int:
     """Return in how many A/A runs the average of four latency criteria reached 1 / ALPHA under ramp and drift."""
-    shares = [share for share in (0.01, 0.05, 0.25, 0.5) for _ in range(12)]
+    shares = [share for share in (0.01, 0.05, 0.25, 0.5) for _ in range(9)]
     settings = [latency(s, 1.0) for s in (Statistic.P50, Statistic.P95, Statistic.P99, Statistic.LAW)]
     hits = 0
     for number in range(runs):

@@ -96,13 +96,11 @@ def test_late_fault_is_found_after_a_long_good_run() -> None:
     setting = latency(Statistic.P95, 1.0)
     rng = np.random.default_rng(61)
     state = begin(setting, rng, latencies)
-    for (state,) in run([state], rng, latencies, latencies, [0.1] * 200, 100):
-        pass
-    good = state.candidate.n
-    for (state,) in run([state], rng, latencies, times(1.25, latencies), [0.25] * 200, 20):
-        if log_value(state.harm) >= LOG_CRITERION:
+    *_, (good,) = run([state], rng, latencies, latencies, [0.1] * 200, 100)
+    for (faulty,) in run([good], rng, latencies, times(1.25, latencies), [0.25] * 200, 20):
+        if log_value(faulty.harm) >= LOG_CRITERION:
             break
-    assert state.candidate.n - good <= 400
+    assert faulty.candidate.n - good.candidate.n <= 400
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.5])
@@ -117,9 +115,8 @@ def test_interval_covers_the_true_change(factor: float) -> None:
             CriterionSetting("cost_usd", Axis.LOG, True, Statistic.MEAN, max_ratio=2.0),
         ]
         states = [begin(setting, rng, latencies) for setting in settings]
-        for states in run(states, rng, latencies, times(factor, latencies), shares, 60, lambda t: 1 + 0.35 * t):
-            pass
-        for said in map(summary, states):
+        *_, last = run(states, rng, latencies, times(factor, latencies), shares, 60, lambda t: 1 + 0.35 * t)
+        for said in map(summary, last):
             assert said.change is not None
             misses += not (said.change_low or 0.0) <= factor <= (said.change_high or math.inf)
             assert abs(said.change / factor - 1) < 0.12

@@ -104,7 +104,7 @@ def _harm(rollout: Rollout, facts: Facts) -> Event | None:
         return None
     if facts.assessment.untrusted is not None and rollout.state is not State.BAKING:
         return None
-    return Event(Kind.HARM, facts.now_s, f"{exposure(rollout)}: {facts.assessment.harm}")
+    return Event(Kind.HARM, facts.now_s, f"reverted {exposure(rollout)}: {facts.assessment.harm}")
 
 
 def _broken(rollout: Rollout, facts: Facts) -> Event | None:
@@ -240,7 +240,7 @@ def _obituary(rollout: Rollout, facts: Facts) -> str:
     settled = (
         f"share 0 everywhere after {facts.settled_s:.1f} s" if facts.settled_s is not None else "share 0 everywhere"
     )
-    return f"reverted {rollout.reason}; users saw {facts.seen} of its images; {settled}"
+    return f"{rollout.reason}; users saw {facts.seen} of its images; {settled}"
 
 
 def _baked(rollout: Rollout, facts: Facts) -> Event | None:

@@ -40,6 +40,7 @@ def environment(home: Home) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(home.root / "ray_token"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_worker_niceness": "0",  # replicas answer users; they are no batch work
         "RAY_SERVE_DEFAULT_HTTP_HOST": "127.0.0.1",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",

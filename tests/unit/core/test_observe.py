@@ -53,7 +53,7 @@ def test_harm_beats_promotion():
     facts = replace(READY, assessment=assessment(images=100, safe=True, harm="latency doubled"))
     event = observe(observing(3), facts)
     assert event is not None
-    assert (event.kind, event.reason) == (Kind.HARM, "at 50 %: latency doubled")
+    assert (event.kind, event.reason) == (Kind.HARM, "reverted at 50 %: latency doubled")
 
 
 @pytest.mark.parametrize("state", [State.PROPOSED, State.PREPARING, State.BENCHING, State.OBSERVING, State.HELD])
@@ -124,7 +124,7 @@ def test_lost_application_holds():
 
 def test_reverting_waits_for_gateways_and_requests():
     """A revert is over when every gateway switched and the last candidate request ended, and says how many saw it."""
-    rollout = replace(ROLLOUT, state=State.REVERTING, reason="at 10 %: bad")
+    rollout = replace(ROLLOUT, state=State.REVERTING, reason="reverted at 10 %: bad")
     assert kind(rollout, replace(READY, switched=True)) is None
     assert kind(rollout, replace(READY, drained=True)) is None
     event = observe(rollout, replace(READY, switched=True, drained=True, settled_s=0.42, seen=31))

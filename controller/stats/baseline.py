@@ -89,10 +89,10 @@ def known_classes(classes: ClassCells) -> tuple[str, ...]:
 
 def quantile_cell(cells: Mapping[int, float], level: float) -> int:
     """Return the first cell at which the weight reaches `level` of the whole; needs a positive weight."""
-    ordered = sorted(cells)
+    ordered = sorted(cell for cell in cells if cells[cell] > 0)
     target, reached = level * sum(cells[cell] for cell in ordered), 0.0
-    for cell in ordered:
+    for cell in ordered[:-1]:
         reached += cells[cell]
-        if reached >= target and cells[cell] > 0:
+        if reached >= target:
             return cell
     return ordered[-1]

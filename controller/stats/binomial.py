@@ -70,17 +70,16 @@ def _fraction(x: float, a: float, b: float) -> float:
     """Return the continued fraction of the incomplete beta function."""
     c, d = 1.0, 1.0 / _away(1.0 - (a + b) * x / (a + 1.0))
     value = d
-    for m in range(1, _MAX_TERMS):
+    step, m = 0.0, 0
+    while abs(step - 1.0) > 1e-15 and m < _MAX_TERMS:
+        m += 1
         even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
-        step = 1.0
         for term in (even, odd):
             d = 1.0 / _away(1.0 + term * d)
             c = _away(1.0 + term / c)
             step = d * c
             value *= step
-        if abs(step - 1.0) < 1e-15:
-            break
     return value
 
 

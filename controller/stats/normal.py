@@ -86,9 +86,10 @@ def view(tally: WindowTally, arm: Arm, metric: str, shifts: Shifts) -> ArmView:
     """Return what a reading says of one arm's latencies."""
     classes = tally.arms.get(arm, {})
     raw = {name: item.of(metric) for name, item in classes.items()}
-    unresolved = {name: item.assigned - sum(raw[name].values()) for name, item in classes.items()}
+    resolved = {name: sum(cells.values()) for name, cells in raw.items()}
+    unresolved = {name: max(0, item.assigned - resolved[name]) for name, item in classes.items()}
     return ArmView(
-        assigned=sum(item.assigned for item in classes.values()),
+        assigned=sum(resolved.values()) + sum(unresolved.values()),
         cells=normalised(raw, shifts),
         unresolved=sum(unresolved.values()),
         raw=raw,

@@ -37,7 +37,7 @@ def add_tally(state: ProcessState, arm: ArmEstimate, tally: WindowTally, side: A
     """Count an arm's values and, when their weight is positive, take them into its estimate."""
     setting = state.setting
     read = sum(sum(item.of(setting.metric).values()) for item in tally.arms.get(side, {}).values())
-    arm = count_arm(arm, read, tally.assigned(side) - read)
+    arm = count_arm(arm, read, max(0, tally.assigned(side) - read))
     if weight <= 0 or not read or (setting.kind is Kind.MEAN and state.tuning is None):
         return arm
     tuning = state.tuning if isinstance(state.tuning, MeanTuning) else None

@@ -462,3 +462,13 @@ def test_kinds_follow_statistic_and_margin() -> None:
     success = CriterionSetting("success", Axis.BINARY, False, Statistic.RATE, max_drop=0.01)
     assert success.kind is Kind.MEAN
     assert replace(success, max_drop=None, max_ratio=2.0).kind is Kind.COIN
+
+
+@pytest.mark.parametrize("setting", [latency(Statistic.P50), score()])
+def test_more_values_than_requests_do_not_break_the_counts(setting: CriterionSetting) -> None:
+    """A recorder that reports two values for one request yields finite evidence and nothing missing."""
+    begun = fresh(setting, {0: 50, 190: 50})
+    arms = {CAN: {"a": ClassTally(1, {setting.metric: {190: 2}})}, INC: {"a": ClassTally(2, {setting.metric: {0: 2}})}}
+    said = summary(fold(begun, Reading(1, 100, 0.5, WindowTally(arms))))
+    assert math.isfinite(said.log_harm)
+    assert (said.n_candidate, said.missing_candidate) == (2, 0)

@@ -84,6 +84,11 @@ class Service:
                 f"{proposal.name} is exactly what lane {proposal.lane} serves now ({proposal.candidate.digest[:12]}); "
                 "for an A/A run give the model a `variant`"
             )
+        if proposal.policy.gate is not None:
+            raise UserError(
+                f"policy {proposal.policy.name}: gate: this version has no offline gate yet, and a declared gate is never "
+                "skipped in silence; take `gate` out of the policy to go without"
+            )
         ours, theirs = proposal.candidate.sampling, row.lane.incumbent.sampling
         if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):
             raise UserError(

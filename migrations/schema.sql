@@ -11,6 +11,13 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+CREATE FUNCTION public.note_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.changed_at = clock_timestamp();
+    RETURN NEW;
+END $$;
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -140,7 +147,8 @@ CREATE TABLE public.tallies (
     epoch bigint NOT NULL,
     window_no bigint NOT NULL,
     replica text NOT NULL,
-    tally jsonb NOT NULL
+    tally jsonb NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 CREATE TABLE public.tokens (
     name text NOT NULL,
@@ -185,6 +193,7 @@ CREATE INDEX audit_rollout ON public.audit USING btree (rollout, seq);
 CREATE INDEX requests_waiting ON public.requests USING btree (id) WHERE (outcome IS NULL);
 CREATE UNIQUE INDEX rollouts_one_open ON public.rollouts USING btree (lane) WHERE open;
 CREATE INDEX split_history_rollout ON public.split_history USING btree (rollout);
+CREATE INDEX tallies_changed ON public.tallies USING btree (lane, epoch, changed_at);
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 ALTER TABLE public.audit ENABLE ALWAYS TRIGGER audit_append_only;
 CREATE TRIGGER audit_extend BEFORE INSERT ON public.audit FOR EACH ROW EXECUTE FUNCTION public.extend_audit();
@@ -193,6 +202,7 @@ CREATE TRIGGER audit_head_kept BEFORE DELETE OR TRUNCATE ON public.audit_head FO
 ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_kept;
 CREATE TRIGGER evidence_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.evidence FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 ALTER TABLE public.evidence ENABLE ALWAYS TRIGGER evidence_append_only;
+CREATE TRIGGER tallies_note_change BEFORE UPDATE ON public.tallies FOR EACH ROW EXECUTE FUNCTION public.note_change();
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_rollout_fkey FOREIGN KEY (rollout) REFERENCES public.rollouts(id);
 ALTER TABLE ONLY public.rollouts

@@ -9,6 +9,7 @@ from psycopg.types.json import Json
 from controller.adapters import postgres_audit
 from controller.adapters.database import Cursor, Database, Row
 from controller.adapters.postgres_lease import require_leader
+from controller.adapters.postgres_totals import Totals
 from controller.adapters.wakeup import OUTCOME_CHANNEL, SPLIT_CHANNEL
 from controller.core.lane import Lane
 from controller.core.policy import Mode
@@ -17,11 +18,9 @@ from controller.core.spec import ModelSpec, canonical_json
 from controller.core.split import Split
 from controller.errors import ConflictError
 from controller.ports import Change, Command, EvidenceRow, Gateway, LaneRow, TallyRow, World
-from controller.stats.tally import WINDOW_S, WindowTally, merge
+from controller.stats.tally import WINDOW_S, WindowTally
 
 SILENT_S = 10.0
-TOTALS_BATCH = 500
-TOTALS_LIMIT_S = 30.0
 KEEP_TALLIES_D = 7
 KEEP_SILENT_GATEWAYS_D = 1
 
@@ -31,6 +30,7 @@ class PostgresStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._totals = Totals(database)
 
     def world(self) -> World:
         """Read lanes, open rollouts, gateways and waiting commands in one snapshot."""
@@ -81,15 +81,7 @@ class PostgresStore:
 
     def totals(self, lane: str, epochs: Sequence[int]) -> WindowTally:
         """Merge everything tallied in the epochs so far, decided or not."""
-        total = WindowTally()
-        with (
-            self._database.transaction(snapshot=True, limit_s=TOTALS_LIMIT_S) as cursor,
-            cursor.connection.cursor("totals") as stream,
-        ):
-            stream.execute("SELECT tally FROM tallies WHERE lane = %s AND epoch = ANY(%s)", [lane, list(epochs)])
-            while batch := stream.fetchmany(TOTALS_BATCH):
-                total += merge(WindowTally.from_json(row["tally"]) for row in batch)
-        return total
+        return self._totals.read(lane, epochs)
 
     def settled_s(self, lane: str, epoch: int) -> float | None:
         """Return seconds from writing a split to the last live gateway's acknowledgement, None while one is missing.

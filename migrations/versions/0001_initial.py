@@ -84,8 +84,17 @@ CREATE TABLE tallies (
     window_no   bigint NOT NULL,
     replica     text NOT NULL,
     tally       jsonb NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (lane, epoch, window_no, replica)
 );
+-- Finds the tallies that changed late, so that sums of old windows can be kept.
+CREATE INDEX tallies_changed ON tallies (lane, epoch, changed_at);
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.changed_at = clock_timestamp();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER tallies_note_change BEFORE UPDATE ON tallies FOR EACH ROW EXECUTE FUNCTION note_change();
 
 CREATE TABLE evidence (
     rollout     text NOT NULL,

@@ -17,7 +17,7 @@ from controller.core.rollout import Rollout
 from controller.core.states import State
 from controller.errors import ConflictError, UnavailableError, UserError
 from controller.ports import Change, TallyRow
-from controller.stats.tally import WINDOW_S
+from controller.stats.tally import WINDOW_S, merge
 from tests.contract.stores import PostgresGateways
 from tests.contract.values import ADD_LANE, LANE, PROPOSE, ROLLOUT, candidate_split, first_split, moved, tally, wish
 from tests.integration.postgres import PrivateServer, database, database_url, postgres_server, private_server
@@ -243,3 +243,23 @@ def test_an_owner_who_is_no_superuser_can_migrate_and_run(private_server: Privat
     PostgresGateways(url).report("g1", 1.0, {})
     assert len(truth.world().gateways) == 1
     database.close()
+
+
+def test_late_tallies_change_the_totals(truth: PostgresTruth, database_url: str) -> None:
+    """Sums that are kept for old windows notice a window that came late and one that changed late."""
+    gateways = PostgresGateways(database_url)
+    now = int(truth.world().now_s) // WINDOW_S
+    old, older = now - 10_000, now - 20_000
+    for window, assigned in ((older, 1), (old, 2), (now, 3)):
+        gateways.put_tally("preview", TallyRow(2, window, "g1", tally(assigned)))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE tallies DISABLE TRIGGER USER")
+        connection.execute("UPDATE tallies SET changed_at = now() - interval '1 hour'")
+        connection.execute("ALTER TABLE tallies ENABLE TRIGGER USER")
+    assert truth.totals("preview", [2]) == merge([tally(1), tally(2), tally(3)])
+    gateways.put_tally("preview", TallyRow(2, now, "g1", tally(4)))
+    assert truth.totals("preview", [2]) == merge([tally(1), tally(2), tally(4)])
+    gateways.put_tally("preview", TallyRow(2, old, "g1", tally(5)))
+    gateways.put_tally("preview", TallyRow(2, older, "g2", tally(6)))
+    assert truth.totals("preview", [2]) == merge([tally(1), tally(5), tally(6), tally(4)])
+    assert truth.totals("preview", [2]) == merge([tally(1), tally(5), tally(6), tally(4)])

@@ -86,8 +86,8 @@ class Service:
             )
         if proposal.policy.gate is not None:
             raise UserError(
-                f"policy {proposal.policy.name}: gate: this version has no offline gate yet, and a declared gate is never "
-                "skipped in silence; take `gate` out of the policy to go without"
+                f"policy {proposal.policy.name}: gate: this version has no offline gate yet, and a declared gate is "
+                "never skipped in silence; take `gate` out of the policy to go without"
             )
         ours, theirs = proposal.candidate.sampling, row.lane.incumbent.sampling
         if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):

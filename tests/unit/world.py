@@ -56,7 +56,7 @@ class Gateway:
             self.store.put_tally("preview", TallyRow(epoch, window, self.name, tally))
         self.store.report(self.name, now_s, {"preview": split.epoch})
 
-    def serve(self, now_s: float, rng: random.Random, slower: float, broken: bool) -> None:
+    def serve(self, now_s: float, rng: random.Random, slower: float, *, broken: bool) -> None:
         self.number += 1
         fresh = now_s < self.lease_until_s
         split = self.split
@@ -117,7 +117,7 @@ class World:
         for gateway in self.gateways:
             gateway.sync(self.now_s)
             for _ in range(2):
-                gateway.serve(self.now_s, self.rng, self.slower, self.broken)
+                gateway.serve(self.now_s, self.rng, self.slower, broken=self.broken)
 
     def run_until(self, done, limit_s: float = 1500.0) -> None:
         end_s = self.now_s + limit_s

@@ -24,16 +24,16 @@ class ArmEstimate:
     """Weighted outcomes of one arm.
 
     `n`: requests whose value was read; `missing`: requests without a value; `raw`: weight per plain cell;
-    `relative`: weight per cell relative to the class median; `late`: weight of requests unresolved at their
-    reading; `weight`, `residual`: total weight and weighted loss less the class centre; `highest`: highest
-    cell seen.
+    `relative`: weight per cell relative to the class median; `late_from`: lowest relative cell at which a request
+    still unresolved at its reading was counted; `weight`, `residual`: total weight and weighted loss less the class
+    centre; `highest`: highest cell seen.
     """
 
     n: int = 0
     missing: int = 0
     raw: Weights = field(default_factory=dict)
     relative: Weights = field(default_factory=dict)
-    late: float = 0.0
+    late_from: int | None = None
     weight: float = 0.0
     residual: float = 0.0
     highest: int | None = None
@@ -46,7 +46,7 @@ def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
         arm.missing + missing,
         arm.raw,
         arm.relative,
-        arm.late,
+        arm.late_from,
         arm.weight,
         arm.residual,
         arm.highest,
@@ -54,7 +54,7 @@ def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
 
 
 def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
-    """Add a reading of latencies; unresolved requests count at the normalised cell they reached."""
+    """Add a reading of latencies; unresolved requests count at the cell they are known to reach."""
     relative, raw = dict(arm.relative), dict(arm.raw)
     highest = arm.highest
     for name, cells in sorted(with_unresolved(seen, shifts, late_cell).items()):
@@ -63,9 +63,11 @@ def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: in
             raw[cell] = raw.get(cell, 0.0) + weight * n
             relative[cell - shift] = relative.get(cell - shift, 0.0) + weight * n
             highest = cell if highest is None else max(cell, highest)
-    late = arm.late + weight * seen.unresolved
+    late_from = arm.late_from
+    if seen.unresolved:
+        late_from = late_cell if late_from is None else min(late_from, late_cell)
     total = arm.weight + weight * seen.assigned
-    return ArmEstimate(arm.n, arm.missing, raw, relative, late, total, arm.residual, highest)
+    return ArmEstimate(arm.n, arm.missing, raw, relative, late_from, total, arm.residual, highest)
 
 
 def add_values(
@@ -88,7 +90,7 @@ def add_values(
     residual = arm.residual
     for item in seen:
         residual += weight * item.n * (item.loss - (tuning.centre(item.name) if tuning else 0.0))
-    return ArmEstimate(arm.n, arm.missing, raw, arm.relative, arm.late, total, residual, highest)
+    return ArmEstimate(arm.n, arm.missing, raw, arm.relative, arm.late_from, total, residual, highest)
 
 
 def mean_of(axis: Axis, arm: ArmEstimate) -> float | None:

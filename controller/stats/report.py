@@ -119,8 +119,8 @@ def _change_ends(state: ProcessState) -> tuple[float | None, float | None]:
 
 
 def _is_censored(setting: CriterionSetting, arm: ArmEstimate) -> bool:
-    """Say whether the estimated quantile falls among requests that were unresolved when read."""
-    if not is_latency(setting) or arm.late <= 0 or arm.weight <= 0:
+    """Say whether the quantile lies where requests unresolved at their reading were counted, too low perhaps."""
+    if not is_latency(setting) or arm.late_from is None:
         return False
-    resolved_below = (arm.weight - arm.late) / arm.weight
-    return resolved_below < setting.level
+    cell = relative_quantile(arm, setting.level)
+    return cell is not None and cell >= arm.late_from

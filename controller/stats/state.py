@@ -66,8 +66,8 @@ class Summary:
     ratio for max_ratio, candidate - incumbent for max_increase and max_drop, None for limits; never pooled
     over shares and free of the request class. `change_low`, `change_high`: two-sided 95 % confidence
     sequence, None where unbounded. `n_*`: requests whose value was read; `missing_*`: requests without one.
-    `candidate_at_least`: the candidate's estimate is only a lower bound, because too many of its requests
-    were unresolved when read.
+    `candidate_at_least`: the candidate's estimate is only a lower bound, because requests beyond it were
+    still unresolved when read.
     """
 
     log_harm: float

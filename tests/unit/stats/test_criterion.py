@@ -472,3 +472,18 @@ def test_more_values_than_requests_do_not_break_the_counts(setting: CriterionSet
     said = summary(fold(begun, Reading(1, 100, 0.5, WindowTally(arms))))
     assert math.isfinite(said.log_harm)
     assert (said.n_candidate, said.missing_candidate) == (2, 0)
+
+
+def test_an_estimate_below_the_unresolved_requests_is_exact() -> None:
+    """A few hung requests beyond the median leave its estimate exact."""
+    requests = [(CAN, "a", -20)] * 8 + [(CAN, "a", None)] * 2 + [(INC, "a", -20)] * 10
+    said = summary(fold_all(fresh(latency(Statistic.P50), HISTORY), readings("latency_s", 0.5, [requests])))
+    assert not said.candidate_at_least
+    assert said.change == pytest.approx(1.0)
+
+
+def test_an_estimate_among_unresolved_requests_is_a_lower_bound() -> None:
+    """When the quantile lies beyond the threshold, requests still under way may lift it."""
+    requests = [(CAN, "a", 100)] * 8 + [(CAN, "a", None)] * 2 + [(INC, "a", -20)] * 10
+    said = summary(fold_all(fresh(latency(Statistic.P50), HISTORY), readings("latency_s", 0.5, [requests])))
+    assert said.candidate_at_least

@@ -9,6 +9,7 @@ draw depends on seed and prompt alone, so it is deterministic. Options, all numb
 - shares in [0, 1]: `failure_share` (TransientError), `broken_share` (an unforeseen exception),
   `refusal_share`, `blank_share` (an image of one colour), `hang_share` (waits for its deadline),
   `text_error_share` (letters replaced)
+- `faults_from`: the image (counted from 0) at which these shares begin; 1 by default, so a bad model warms up
 - `load_failure`: 1 fails while loading
 """
 
@@ -43,6 +44,7 @@ class FakeOptions:
     blank_share: float = field(default=0.0, metadata=_SHARE)
     hang_share: float = field(default=0.0, metadata=_SHARE)
     text_error_share: float = field(default=0.0, metadata=_SHARE)
+    faults_from: int = field(default=1, metadata={"low": 0, "high": 10**9, "whole": True})
     load_failure: float = field(default=0.0, metadata=_SHARE)
 
 
@@ -52,6 +54,7 @@ class FakeProvider:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._options = parse_options(FakeOptions, spec.options)
+        self._drawn = 0
 
     @property
     def steps(self) -> int:
@@ -75,26 +78,31 @@ class FakeProvider:
     def _draw_one(self, ask: Ask, seed: int, stop: Stop) -> bytes:
         options = self._options
         rng = random.Random(f"{seed}:{ask.prompt}")  # noqa: S311 - reproducible, not secret
-        fate = rng.random()
         stop.check()
         stop.wait(options.latency_s * math.exp(options.latency_sigma * rng.gauss(0.0, 1.0)))
-        shares = (
+        text = quoted_text(ask.prompt) or f"{seed % 100:02d}"
+        if self._drawn >= options.faults_from:
+            self._maybe_fail(rng.random(), stop)
+            if rng.random() < options.blank_share:
+                text = ""
+            elif rng.random() < options.text_error_share:
+                text = "".join(rng.choice(_LETTERS.replace(letter.upper(), "")) for letter in text)
+        self._drawn += 1
+        return to_png(_image(ask, text))
+
+    def _maybe_fail(self, fate: float, stop: Stop) -> None:
+        options = self._options
+        faults = (
             (options.refusal_share, RefusedError("declared by options.refusal_share")),
             (options.failure_share, TransientError("declared by options.failure_share")),
             (options.broken_share, RuntimeError("declared by options.broken_share")),
         )
-        for share, error in shares:
+        for share, error in faults:
             if fate < share:
                 raise error
             fate -= share
         if fate < options.hang_share:
             stop.wait(_FOREVER_S)
-        if rng.random() < options.blank_share:
-            return to_png(_image(ask, ""))
-        text = quoted_text(ask.prompt) or f"{seed % 100:02d}"
-        if rng.random() < options.text_error_share:
-            text = "".join(rng.choice(_LETTERS.replace(letter.upper(), "")) for letter in text)
-        return to_png(_image(ask, text))
 
 
 def _image(ask: Ask, text: str) -> Any:

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def ray_cluster() -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="sgr"))
     port = free_port()
     fleet = RayFleet()
-    fleet.connect(port=port, state_folder=folder, temp_folder=folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray Serve's own use of pydantic, when it is imported
+        fleet.connect(port=port, state_folder=folder, temp_folder=folder)
     yield Cluster(fleet, port)
     fleet.disconnect()
     shutil.rmtree(folder, ignore_errors=True)

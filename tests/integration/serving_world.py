@@ -95,7 +95,7 @@ class ServedLane:
         name = app_name(LANE.name, spec.digest)
         self.learn(spec)
         self.fleet.deploy(name, spec, LANE)
-        until(f"{name} ready", lambda: self.phase(name) == "ready", 60.0)
+        until(f"{name} ready", lambda: self.phase(name) == "ready", 180.0)
         return name
 
     def phase(self, name: str) -> str:

@@ -53,16 +53,24 @@ def pixels(png: bytes) -> bytes:
 
 def test_fake_draws_the_same_for_the_same_seed_and_prompt() -> None:
     """Two loads of a spec draw the same bytes; another seed's image differs where the prompt quotes nothing."""
-    first, second = (loaded(fake_spec(text_error_share=0.5)) for _ in range(2))
+    first, second = (loaded(fake_spec(text_error_share=0.5, faults_from=0)) for _ in range(2))
     assert first.draw(ASK, soon()) == second.draw(ASK, soon())
     plain = Ask("a square", (1, 2), WIDTH_PX, HEIGHT_PX)
     one, two = first.draw(plain, soon())
     assert one != two
 
 
+def test_fake_warms_up_before_it_fails() -> None:
+    """A model whose every image fails still draws its first one, so it gets past its warm-up."""
+    provider = loaded(fake_spec(refusal_share=1.0))
+    with pytest.raises(RefusedError):
+        provider.draw(ASK, soon())
+    assert len(loaded(fake_spec(refusal_share=1.0)).draw(Ask("x", (1,), 16, 16), soon())) == 1
+
+
 def test_fake_fails_as_often_as_told() -> None:
     """A refusal share of 0.3 refuses about three prompts in ten."""
-    provider, refused = loaded(fake_spec(refusal_share=0.3)), 0
+    provider, refused = loaded(fake_spec(refusal_share=0.3, faults_from=0)), 0
     for seed in range(300):
         try:
             provider.draw(Ask("x", (seed,), 16, 16), soon())
@@ -74,7 +82,7 @@ def test_fake_fails_as_often_as_told() -> None:
 def test_fake_gives_up_at_its_deadline() -> None:
     """A model that hangs notices that nobody waits."""
     with pytest.raises(DeadlineError):
-        loaded(fake_spec(hang_share=1.0)).draw(ASK, Stop(0.05))
+        loaded(fake_spec(hang_share=1.0, faults_from=0)).draw(ASK, Stop(0.05))
 
 
 @pytest.mark.parametrize("options", [{"latency": 1}, {"latency_s": -1}, {"latency_s": "1"}, {"failure_share": 2}])

@@ -11,6 +11,8 @@ from controller.cli.words import percent, rollout_line
 from controller.errors import UnavailableError
 
 PERIOD_S = 0.5
+DECIDED = {"pass", "fail"}
+"""Verdicts whose coming and going is news; the others alternate while evidence is thin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Changes:
                 f"{view['id']} {item['title']}: {item['verdict'].replace('_', ' ')}: {item['reason']}"
                 for item in view["criteria"]
                 if item["verdict"] != before.get(item["title"])
+                and {item["verdict"], before.get(item["title"])} & DECIDED
             ]
         self._seen = seen
         return lines

@@ -125,9 +125,8 @@ def _shown(users: "Audience") -> Iterator[Callable[["Glimpse"], None]]:
 def _say_outcome(outcome: "Outcome", say: Say) -> None:
     say(f"   {outcome.rollout} {outcome.state} after {outcome.took_s:.0f} s")
     say(f"   {outcome.reason}")
-    say(
-        f"   assigned {outcome.images['incumbent']} requests to the incumbent, {outcome.images['candidate']} to the candidate"
-    )
+    of = outcome.images
+    say(f"   requests assigned: {of['incumbent']} to the incumbent, {of['candidate']} to the candidate")
     if outcome.state == "reverted":
         say(f"   users saw {outcome.seen} images of the bad model (our client counted {outcome.seen_by_client})")
     if outcome.exposed_s is not None:

@@ -23,13 +23,15 @@ from controller.adapters.tokens import Tokens
 from controller.errors import ConflictError, UnavailableError
 from controller.platform import ray_head
 from controller.platform.home import Home, Platform, write_private
-from controller.platform.processes import alive, free_port, spawn, stop, tail, wait_until
+from controller.platform.processes import STOP_TIMEOUT_S, alive, free_port, spawn, stop, tail, wait_until
 
 CODE = Path(__file__).resolve().parents[2]
 """The folder that holds our packages."""
 API_PORT = 8700
 GATEWAY_PORT = 8710
 CONTROLLER_TIMEOUT_S = 90.0
+RAY_PATIENCE_S = 4.0
+"""Ray waits for every worker in turn and holds nothing worth the wait: the truth is in the database."""
 FIRST_IMAGE_TIMEOUT_S = 300.0
 Say = Callable[[str], None]
 """Hears, in half a sentence, what is being done."""
@@ -61,11 +63,11 @@ def _take_down(home: Home, say: Say) -> bool:
         return False
     found = False
     # The controller goes first, so that it does not report the others' end as failures.
-    for name in ("controller", "ray"):
+    for name, patience_s in (("controller", STOP_TIMEOUT_S), ("ray", RAY_PATIENCE_S)):
         if alive(platform.processes.get(name)):
             found = True
             say(f"stopping {name}")
-            stop(platform.processes[name])
+            stop(platform.processes[name], patience_s)
         platform = platform.with_process(name, None)
         home.write(platform)
     return _stop_database(home, platform, say) or found

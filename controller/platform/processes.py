@@ -38,14 +38,14 @@ def alive(process: Process | None) -> bool:
     return _found(process) is not None
 
 
-def stop(process: Process | None) -> None:
-    """End a process and everything below it: politely first, then not. A no-op when it is gone."""
+def stop(process: Process | None, patience_s: float = STOP_TIMEOUT_S) -> None:
+    """End a process and everything below it: politely first, after `patience_s` not. A no-op when it is gone."""
     found = _found(process)
     if found is None:
         return
     family = [found, *found.children(recursive=True)]
     found.terminate()
-    _, left = psutil.wait_procs([found], STOP_TIMEOUT_S)
+    _, left = psutil.wait_procs([found], patience_s)
     # Children get a moment of their own to follow their parent.
     _, left = psutil.wait_procs(family, 3.0 if not left else 0.0)
     for one in left:

@@ -5,6 +5,7 @@ machine's business. A model's application is immutable: everything that changes 
 hence in its name.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ MAX_QUEUED: Final = 64
 MAX_GATEWAY_REQUESTS: Final = 512
 MODEL_CPUS: Final = 0.5
 SMALL_CPUS: Final = 0.1
+_ONE_AT_A_TIME: Final = threading.Lock()  # Ray registers a module for pickling meanwhile, once for all threads
 
 
 def build_model(spec: ModelSpec, lane: Lane) -> Any:
@@ -79,11 +81,12 @@ def build_scorers(*, num_replicas: int = 1) -> Any:
 def _deployment(cls: type, name: str, *, num_cpus: float, num_gpus: float, **options: Any) -> Any:
     from ray import serve
 
-    return serve.deployment(cls).options(
-        name=name,
-        ray_actor_options={"num_cpus": num_cpus, "num_gpus": num_gpus, "runtime_env": runtime_env()},
-        health_check_period_s=HEALTH_PERIOD_S,
-        health_check_timeout_s=HEALTH_TIMEOUT_S,
-        logging_config={"enable_access_log": False, "log_level": "WARNING"},
-        **options,
-    )
+    with _ONE_AT_A_TIME:
+        return serve.deployment(cls).options(
+            name=name,
+            ray_actor_options={"num_cpus": num_cpus, "num_gpus": num_gpus, "runtime_env": runtime_env()},
+            health_check_period_s=HEALTH_PERIOD_S,
+            health_check_timeout_s=HEALTH_TIMEOUT_S,
+            logging_config={"enable_access_log": False, "log_level": "WARNING"},
+            **options,
+        )

@@ -102,7 +102,7 @@ def served(fleet: RayFleet, url: str, folder: Path, lane: Lane, share: float) ->
 
     database_url = embedded.start(folder)
     migrate.upgrade(database_url)
-    world = ServedLane(fleet, url, database_url, folder, gateways=1)
+    world = ServedLane(database_url, 1, fleet, url, folder)
     world.store(lane)
     name = world.deploy(lane.incumbent)
     fleet.ensure_gateway(database_url, [lane], {"cpu": 0.04}, num_replicas=1)

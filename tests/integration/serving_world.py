@@ -56,13 +56,10 @@ class Traffic:
 
 
 @dataclass
-class ServedLane:
-    """The lane, and what a test does to it."""
+class LaneRows:
+    """The lane `preview` in the database, and a hand on its split; `gateways` must acknowledge what it writes."""
 
-    fleet: RayFleet
-    url: str
     database_url: str
-    database_folder: Path
     gateways: int
 
     def store(self, lane: Lane) -> None:
@@ -90,19 +87,6 @@ class ServedLane:
         with psycopg.connect(self.database_url, autocommit=True, row_factory=dict_row) as connection:
             yield connection
 
-    def deploy(self, spec: ModelSpec) -> str:
-        """Start a model and wait until it is ready; return its application."""
-        name = app_name(LANE.name, spec.digest)
-        self.learn(spec)
-        self.fleet.deploy(name, spec, LANE)
-        until(f"{name} ready", lambda: self.phase(name) == "ready", 180.0)
-        return name
-
-    def phase(self, name: str) -> str:
-        """Return the phase of an application, `absent` when it isn't there."""
-        status = self.fleet.status().get(name)
-        return status.phase if status else "absent"
-
     def split(self, candidate: str | None, share: float, *, mode: str = "share", lease_s: float = 600.0) -> int:
         """Write the next split, wait until every gateway has acknowledged it, and return its epoch."""
         with self.connection() as connection:
@@ -126,6 +110,28 @@ class ServedLane:
         with self.connection() as connection:
             rows = connection.execute("SELECT tally FROM tallies WHERE epoch = %s", [epoch]).fetchall()
         return merge(WindowTally.from_json(row["tally"]) for row in rows)
+
+
+@dataclass
+class ServedLane(LaneRows):
+    """The lane as it is served."""
+
+    fleet: RayFleet
+    url: str
+    database_folder: Path
+
+    def deploy(self, spec: ModelSpec) -> str:
+        """Start a model and wait until it is ready; return its application."""
+        name = app_name(LANE.name, spec.digest)
+        self.learn(spec)
+        self.fleet.deploy(name, spec, LANE)
+        until(f"{name} ready", lambda: self.phase(name) == "ready", 180.0)
+        return name
+
+    def phase(self, name: str) -> str:
+        """Return the phase of an application, `absent` when it isn't there."""
+        status = self.fleet.status().get(name)
+        return status.phase if status else "absent"
 
     def draw(self, client: httpx.Client, prompt: str = "a red square") -> httpx.Response:
         """Ask for one image."""

@@ -33,7 +33,7 @@ def lane(ray_cluster: Cluster) -> Iterator[ServedLane]:
     folder = Path(tempfile.mkdtemp(prefix="sgd"))
     url = embedded.start(folder)
     migrate.upgrade(url)
-    lane = ServedLane(ray_cluster.fleet, ray_cluster.url, url, folder, GATEWAYS)
+    lane = ServedLane(url, GATEWAYS, ray_cluster.fleet, ray_cluster.url, folder)
     lane.store(LANE)
     for spec in (INCUMBENT, GOOD, BROKEN):
         lane.fleet.deploy(app_name(LANE.name, spec.digest), spec, LANE)

@@ -1,0 +1,69 @@
+"""The demo, whole: everything real, from an empty folder to a promoted and a reverted model and back to nothing."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIMEOUT_S = 2700.0
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The report of one run, and the folder that was its data directory."""
+    with tempfile.TemporaryDirectory(prefix="sg-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "home"
+        environment = {key: val for key, val in os.environ.items() if not key.startswith(("SWAPGATE_", "RAY_"))}
+        ran = subprocess.run(
+            [sys.executable, "-m", "controller.cli", "demo", "-o", "json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            env=environment | {"SWAPGATE_HOME": str(home)},
+        )
+        report = json.loads(ran.stdout)
+        assert ran.returncode == (0 if report["ok"] else 1)
+        yield home, report
+
+
+def test_the_good_model_is_promoted(told: tuple[Path, dict[str, Any]]) -> None:
+    """Half the steps is promoted on proof, with a reason that says so."""
+    good = told[1]["chapters"][0]
+    assert good["state"] == "promoted"
+    assert good["images"]["candidate"] > 0
+
+
+def test_the_bad_model_is_reverted(told: tuple[Path, dict[str, Any]]) -> None:
+    """Garbled words are taken back with a reason in numbers, and both sides count the same exposed users."""
+    bad = told[1]["chapters"][1]
+    assert bad["state"] == "reverted"
+    assert "of 100 needed" in bad["reason"]
+    assert bad["seen"] == bad["seen_by_client"]
+    assert bad["exposed_s"] > 0
+
+
+def test_no_user_sees_an_error(told: tuple[Path, dict[str, Any]]) -> None:
+    """Every request of the whole story is answered with an image."""
+    traffic = told[1]["traffic"]
+    assert (traffic["failures"], traffic["dropped"]) == (0, 0)
+
+
+def test_the_record_is_whole(told: tuple[Path, dict[str, Any]]) -> None:
+    """The audit chain verifies and every assessment follows from its stored evidence."""
+    found = told[1]["audit"]
+    assert found["ok"]
+    assert found["replayed"] > 0
+
+
+def test_nothing_is_left_behind(told: tuple[Path, dict[str, Any]]) -> None:
+    """Without --keep the demo stops what it started and removes the data directory that it made."""
+    home, report = told
+    assert report["ok"]
+    assert not home.exists()

@@ -30,7 +30,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: install ## Start everything, swap a good and a bad model on live traffic, leave the dashboard running
+demo: install ## Start everything, swap a good and a bad model on live traffic (ARGS=--keep to look around)
 	@$(BIN)/gatectl demo $(ARGS)
 
 .PHONY: test

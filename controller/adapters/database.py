@@ -73,7 +73,7 @@ class Database:
         UnavailableError when the database is gone or lets us wait for longer than `limit_s`.
         """
         connection = self._take()
-        watchdog = threading.Timer(limit_s, _hang_up, [connection])
+        watchdog = threading.Timer(limit_s, hang_up, [connection])
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -132,7 +132,8 @@ def _is_quiet(connection: Connection) -> bool:
     return not poll.poll(0)
 
 
-def _hang_up(connection: Connection) -> None:
+def hang_up(connection: Connection) -> None:
+    """Cut a connection that another thread waits on; that thread gets an error at once."""
     try:
         duplicate = socket.socket(fileno=os.dup(connection.fileno()))
     except (OSError, psycopg.Error):

@@ -23,15 +23,17 @@ def append(cursor: Cursor, drafts: Sequence[AuditDraft]) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     # Read in a statement of its own, after the lock: an older snapshot would miss the entries we waited for.
     last = _last(cursor)
+    at = cursor.execute(f"SELECT {_NOW} AS at").fetchall()[0]["at"]
+    entries = []
     for draft in drafts:
-        at = cursor.execute(f"SELECT {_NOW} AS at").fetchall()[0]["at"]
         last = seal(last, at=at, **{**asdict(draft), "detail": draft.detail})
-        cursor.execute(
-            "INSERT INTO audit (seq, at, actor, action, lane, rollout, from_state, to_state, reason, detail,"
-            " previous, digest) VALUES (%(seq)s, %(at)s, %(actor)s, %(action)s, %(lane)s, %(rollout)s,"
-            " %(from_state)s, %(to_state)s, %(reason)s, %(detail)s, %(previous)s, %(digest)s)",
-            {**asdict(last), "detail": canonical_json(last.detail)},
-        )
+        entries.append({**asdict(last), "detail": canonical_json(last.detail)})
+    cursor.executemany(
+        "INSERT INTO audit (seq, at, actor, action, lane, rollout, from_state, to_state, reason, detail,"
+        " previous, digest) VALUES (%(seq)s, %(at)s, %(actor)s, %(action)s, %(lane)s, %(rollout)s,"
+        " %(from_state)s, %(to_state)s, %(reason)s, %(detail)s, %(previous)s, %(digest)s)",
+        entries,
+    )
 
 
 def read(database: Database, rollout: str | None, after_seq: int) -> Iterator[AuditEntry]:

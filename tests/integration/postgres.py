@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -18,17 +19,26 @@ from controller.adapters.database import Database
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The superuser's URL of a private server that lives as long as the session, with a migrated template."""
+@cache
+def _shared() -> tuple[Path, str]:
     folder = Path(tempfile.mkdtemp(prefix="swapgate-tests-"))
     url = embedded.start(folder)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE migrated")
     migrate.upgrade(_named(url, "migrated"))
+    return folder, url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The superuser's URL of a private server that lives as long as the session, with a migrated template.
+
+    pytest makes one of these for every module that imports it; they share the server, and stopping it twice is fine.
+    """
+    folder, url = _shared()
     yield url
     embedded.stop(folder)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -59,9 +59,20 @@ def woken_by(url: str, channel: str, act: Callable[[], object]) -> bool:
     act()
     waiting.join(PATIENCE_S / 2)
     ended = not waiting.is_alive()
-    if ended:
-        wakeup.close()
+    wakeup.close()
     return ended
+
+
+def test_closing_ends_a_wait(database_url: str) -> None:
+    """Closing a wakeup ends the wait that another thread is in, and there is no later one."""
+    wakeup = Wakeup(database_url)
+    wakeup.wait(PATIENCE_S)
+    waiting = threading.Thread(target=wakeup.wait, args=(PATIENCE_S,), daemon=True)
+    waiting.start()
+    wakeup.close()
+    waiting.join(PATIENCE_S / 2)
+    assert not waiting.is_alive()
+    wakeup.wait(PATIENCE_S)
 
 
 def test_a_request_wakes_the_loop(truth: PostgresTruth, rollout: Rollout, database_url: str) -> None:

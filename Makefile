@@ -48,7 +48,9 @@ check: install ## Lint, formatting, types, import contracts, and drift of everyt
 	@$(BIN)/python -m controller.adapters.migrate check
 
 .PHONY: bench
-bench: install ## Run benchmarks and the long calibration of the statistics
+bench: install ## Measure what the README states, and run the long calibration of the statistics
+	@$(BIN)/python -m tests.benchmarks.bench_gateway
+	@$(BIN)/python -m tests.benchmarks.bench_platform
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 .PHONY: lock

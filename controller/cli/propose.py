@@ -50,10 +50,10 @@ def propose(
 
 def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:
     """Return what `POST /rollouts` takes; InvalidFileError lists every fault of the manifest and its policy."""
-    from controller.schema import POLICIES, load_candidate, load_policy
+    from controller.schema import PRICE_BOOK, load_candidate, load_policy, load_prices
 
-    candidate = load_candidate(file)
-    policies = Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES)
+    policies = policies_folder()
+    candidate = load_candidate(file, gpus=load_prices(policies / PRICE_BOOK.name))
     frozen = load_policy(policy, policies) if policy else load_policy(candidate.policy, policies, file.parent)
     return {
         "name": candidate.name,
@@ -64,3 +64,10 @@ def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:
         "policy": asdict(frozen),
         "tradeoffs": dict(candidate.tradeoffs),
     }
+
+
+def policies_folder() -> Path:
+    """Return the folder of policies, lanes, candidates and prices: $SWAPGATE_POLICIES, or the one that ships."""
+    from controller.schema import POLICIES
+
+    return Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES).absolute()

@@ -1,7 +1,6 @@
 """`gatectl serve-controller`: one controller process, API and loop; `gatectl up` and deployments start it."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -55,7 +54,7 @@ def _configure_logs() -> None:
 
 
 def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "Settings":
-    from controller.schema import POLICIES
+    from controller.cli.propose import policies_folder
     from controller.wiring import Settings
 
     return Settings(
@@ -64,7 +63,7 @@ def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "S
         gateway_host=gateway_host,
         gateway_port=gateway_port,
         gateway_replicas=gateway_replicas,
-        policies=Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES),
+        policies=policies_folder(),
         webhook_url=os.environ.get("SWAPGATE_WEBHOOK_URL") or None,
     )
 

@@ -12,10 +12,9 @@ from typing import Any
 
 from controller.cli.client import Client
 from controller.cli.follow import Glimpse, glimpses
-from controller.cli.propose import proposal
+from controller.cli.propose import policies_folder, proposal
 from controller.cli.traffic import Plan, Response, Traffic
 from controller.errors import UnavailableError
-from controller.schema import POLICIES
 
 LANE = "preview"
 HIGHEST_RATE_PER_S = 2.0
@@ -32,13 +31,18 @@ class Chapter:
     """One swap and how it must end."""
 
     title: str
-    manifest: Path
+    candidate: str
     expected: str
+
+    @property
+    def manifest(self) -> Path:
+        """Return the file that declares the candidate."""
+        return policies_folder() / "candidates" / f"{self.candidate}.yaml"
 
 
 CHAPTERS = (
-    Chapter("a good swap: half the steps, the words as legible", POLICIES / "candidates" / "turbo.yaml", "promoted"),
-    Chapter("a bad swap: vivid pictures, wrong words", POLICIES / "candidates" / "shiny.yaml", "reverted"),
+    Chapter("a good swap: half the steps, the words as legible", "turbo", "promoted"),
+    Chapter("a bad swap: vivid pictures, wrong words", "shiny", "reverted"),
 )
 
 

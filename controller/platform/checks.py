@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
 import psutil  # type: ignore[import-untyped]  # ships no types
@@ -16,16 +16,31 @@ from controller.adapters import migrate
 from controller.adapters.database import Database
 from controller.errors import GatectlError
 from controller.platform.home import Home, Platform
-from controller.platform.lifecycle import database_url, without_password
+from controller.platform.lifecycle import database_url, draw, without_password
 from controller.platform.processes import alive
 from controller.version import VERSION
 
 MIN_DISK_GIB = 2.0
 MIN_RAM_GIB = 2.0
+BUSY_LOAD = 3.0
 MAX_CLOCK_OFFSET_S = 2.0
 SLOW_GATEWAY_S = 5.0
 GIB = 2**30
 HEAL = "`gatectl up` starts or heals it"
+NOW: LiteralString = """
+SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s,
+       (SELECT holder FROM leader WHERE until > clock_timestamp()) AS leader
+"""
+GATEWAYS: LiteralString = """
+SELECT replica, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS silent_s,
+       extract(epoch FROM clock_timestamp())::float8 - watermark_s AS behind_s
+  FROM gateways WHERE seen_at > clock_timestamp() - interval '10 s' ORDER BY replica
+"""
+LEASES: LiteralString = """
+SELECT lane, share,
+       extract(epoch FROM greatest(lease_until, 'epoch'::timestamptz) - clock_timestamp())::float8 AS lease_s
+  FROM splits WHERE candidate IS NOT NULL ORDER BY lane
+"""
 
 
 class Level(StrEnum):
@@ -79,23 +94,12 @@ def _machine(home: Home) -> Iterator[Finding]:
     ram_gib = psutil.virtual_memory().available / GIB
     yield _at_least("memory", ram_gib, MIN_RAM_GIB, "available", "end other programs, or run fewer replicas")
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    busy = load > 3
-    yield Finding(
-        Level.WARN if busy else Level.OK,
-        "processor",
-        f"{os.cpu_count()} cores, load {load:.1f} a core",
-        "images wait for other programs; latencies say little" if busy else "",
-    )
+    said = f"{os.cpu_count()} cores, load {load:.1f} a core"
+    yield _verdict(load <= BUSY_LOAD, "processor", said, "images wait for other programs; latencies say little")
 
 
 def _at_least(part: str, found_gib: float, needed_gib: float, what: str, fix: str) -> Finding:
-    enough = found_gib >= needed_gib
-    message = f"{found_gib:.1f} GiB {what}"
-    return (
-        Finding(Level.OK, part, message)
-        if enough
-        else Finding(Level.WARN, part, f"{message}, {needed_gib:g} are advised", fix)
-    )
+    return _verdict(found_gib >= needed_gib, part, f"{found_gib:.1f} GiB {what} ({needed_gib:g} are advised)", fix)
 
 
 def _database(platform: Platform) -> Iterator[Finding]:
@@ -118,27 +122,40 @@ def _database(platform: Platform) -> Iterator[Finding]:
 def _truth(url: str) -> Iterator[Finding]:
     database = Database(url)
     try:
-        row = database.rows(
-            "SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s,"
-            "       (SELECT holder FROM leader WHERE until > clock_timestamp()) AS leader",
-            [],
-        )[0]
+        now = database.rows(NOW, [])[0]
+        gateways, leases = database.rows(GATEWAYS, []), database.rows(LEASES, [])
     except GatectlError as error:
         yield Finding(Level.FAIL, "leader", str(error), HEAL)
         return
     finally:
         database.close()
-    offset_s = abs(row["now_s"] - time.time())
-    yield Finding(
-        Level.OK if offset_s < MAX_CLOCK_OFFSET_S else Level.WARN,
+    offset_s = abs(now["now_s"] - time.time())
+    yield _verdict(
+        offset_s < MAX_CLOCK_OFFSET_S,
         "clock",
         f"{offset_s:.2f} s apart from the database's",
-        "" if offset_s < MAX_CLOCK_OFFSET_S else "synchronise both clocks (NTP); decisions use the database's",
+        "synchronise both clocks (NTP); decisions use the database's",
     )
-    if row["leader"] is None:
+    if now["leader"] is None:
         yield Finding(Level.FAIL, "leader", "no controller leads: rollouts stand still, incumbents serve", HEAL)
     else:
-        yield Finding(Level.OK, "leader", f"{row['leader']} leads")
+        yield Finding(Level.OK, "leader", f"{now['leader']} leads")
+    for row in leases:
+        said = f"its lease runs {row['lease_s']:.1f} s" if row["lease_s"] > 0 else "its lease ran out: nobody gets it"
+        yield _verdict(
+            row["lease_s"] > 0, f"lane {row['lane']}", f"candidate at {100 * row['share']:g} %, {said}", HEAL
+        )
+    for row in gateways:
+        yield _verdict(
+            row["behind_s"] < SLOW_GATEWAY_S,
+            "evidence",
+            f"{row['replica'][:20]} reported {row['silent_s']:.1f} s ago, complete up to {row['behind_s']:.1f} s ago",
+            "it may be busy or gone; without its report no evidence is read",
+        )
+
+
+def _verdict(ok: bool, part: str, message: str, fix: str) -> Finding:  # noqa: FBT001  # the question itself
+    return Finding(Level.OK, part, message) if ok else Finding(Level.WARN, part, message, fix)
 
 
 def _ray(platform: Platform) -> Finding:
@@ -166,24 +183,23 @@ def _controller(home: Home, platform: Platform) -> Iterator[Finding]:
         )
         return
     for lane in lanes.json():
-        yield from _lane(lane)
+        yield from _lane(platform, lane)
 
 
-def _lane(lane: Mapping[str, Any]) -> Iterator[Finding]:
+def _lane(platform: Platform, lane: Mapping[str, Any]) -> Iterator[Finding]:
     part, wanted = f"lane {lane['name']}", lane["split"]["epoch"]
     if not lane["gateways"]:
         yield Finding(Level.FAIL, part, "no gateway reports: no evidence, no candidate traffic", HEAL)
         return
     behind = [replica for replica, epoch in lane["gateways"].items() if (epoch or 0) < wanted]
-    if behind:
-        yield Finding(
-            Level.WARN,
-            part,
-            f"{len(behind)} of {len(lane['gateways'])} gateways are behind epoch {wanted}",
-            "look again",
-        )
+    said = f"{len(lane['gateways']) - len(behind)} of {len(lane['gateways'])} gateways at epoch {wanted}"
+    yield _verdict(not behind, part, said, "look again in a second; else see the database above")
+    started_s = time.monotonic()
+    problem = draw(platform, lane)
+    if problem:
+        yield Finding(Level.FAIL, part, f"its incumbent drew no image: {problem}", HEAL)
     else:
-        yield Finding(Level.OK, part, f"{len(lane['gateways'])} gateways at epoch {wanted}")
+        yield Finding(Level.OK, part, f"drew an image in {time.monotonic() - started_s:.2f} s")
 
 
 def _gateway(platform: Platform) -> Iterator[Finding]:
@@ -196,12 +212,11 @@ def _gateway(platform: Platform) -> Iterator[Finding]:
         return
     body = health.json()
     age_s = body.get("splits_age_s")
-    fresh = age_s is not None and age_s < SLOW_GATEWAY_S
-    yield Finding(
-        Level.OK if fresh else Level.WARN,
+    yield _verdict(
+        age_s is not None and age_s < SLOW_GATEWAY_S,
         "gateway",
         f"serves at {platform.gateway_url}, splits read {'never' if age_s is None else f'{age_s:.1f} s ago'}",
-        "" if fresh else "it lost the database and serves incumbents; see the database above",
+        "it lost the database and serves incumbents; see the database above",
     )
     for name, lane in body.get("lanes", {}).items():
         with_candidate = f" and {lane['candidate']}" if lane.get("candidate") else ""

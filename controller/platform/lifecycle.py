@@ -8,7 +8,7 @@ import fcntl
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -179,7 +179,9 @@ def _controller(home: Home, platform: Platform, say: Say) -> Platform:
 def _controller_env(home: Home, platform: Platform) -> dict[str, str]:
     # The process starts in a folder of its own, and "controller" is a name that others may use, too.
     path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
+    policies = os.environ.get("SWAPGATE_POLICIES")
     return ray_head.environment(home) | {
+        **({"SWAPGATE_POLICIES": str(Path(policies).absolute())} if policies else {}),
         "PYTHONPATH": path,
         "PYTHONSAFEPATH": "1",
         "SWAPGATE_DATABASE_URL": database_url(platform),
@@ -233,7 +235,7 @@ def _first_image(home: Home, platform: Platform, lane: dict[str, Any]) -> None:
 
     def drawn() -> bool:
         nonlocal problem
-        problem = _draw(platform, lane)
+        problem = draw(platform, lane)
         return not problem
 
     if not wait_until(drawn, FIRST_IMAGE_TIMEOUT_S, 0.5):
@@ -243,7 +245,7 @@ def _first_image(home: Home, platform: Platform, lane: dict[str, Any]) -> None:
         )
 
 
-def _draw(platform: Platform, lane: dict[str, Any]) -> str:
+def draw(platform: Platform, lane: Mapping[str, Any]) -> str:
     """Ask the gateway for one image; return what is wrong, empty when nothing is."""
     body = {"model": lane["name"], "prompt": 'the word "OPEN" in black on white'}
     try:

@@ -226,6 +226,10 @@ class Notifier(Protocol):
         """Announce a step."""
         ...
 
+    def close(self) -> None:
+        """Deliver or drop what is waiting, within seconds."""
+        ...
+
 
 class Clock(Protocol):
     """Time that holds and deadlines are measured with."""

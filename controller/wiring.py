@@ -59,12 +59,13 @@ class Controller:
         self._fleet = RayFleet()
         self._keeper = FleetKeeper(self._fleet)
         self._wakeup = Wakeup(settings.database_url)
+        self._notifier = _notifier(settings.webhook_url)
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._loop = Loop(
             self._truth,
             PostgresLease(self._database, holder),
             self._keeper,
-            _notifier(settings.webhook_url),
+            self._notifier,
             SystemClock(),
         )
         self.service = Service(self._truth)
@@ -93,6 +94,7 @@ class Controller:
         self._wakeup.close()
         for thread in self._threads:
             thread.join(timeout_s)
+        self._notifier.close()
         self._database.close()
 
     def pulse(self) -> Mapping[str, float | None]:

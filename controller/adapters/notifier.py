@@ -26,6 +26,9 @@ class LogNotifier:
         """Announce a step."""
         log.info("rollout moved", **_message(rollout, event))
 
+    def close(self) -> None:
+        """Nothing waits."""
+
 
 class WebhookNotifier:
     """Implements `Notifier` with a log line and a JSON POST, sent from a thread of its own.

@@ -9,7 +9,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,17 +129,20 @@ class RayFleet:
         num_replicas: int = 2,
     ) -> None:
         """Start the gateway unless it runs, and wait until it serves; it is never updated in place."""
-        application = app.build_gateway(database_url, lanes, usd_per_hour, num_replicas=num_replicas)
-        self._ensure(GATEWAY_APP, application, "/")
+        self._ensure(
+            GATEWAY_APP,
+            lambda: app.build_gateway(database_url, lanes, usd_per_hour, num_replicas=num_replicas),
+            "/",
+        )
 
     def ensure_scorers(self, *, num_replicas: int = 1) -> None:
         """Start the scorers unless they run, and wait until they do."""
-        self._ensure(SCORERS_APP, app.build_scorers(num_replicas=num_replicas), None)
+        self._ensure(SCORERS_APP, lambda: app.build_scorers(num_replicas=num_replicas), None)
 
-    def _ensure(self, name: str, application: Any, route_prefix: str | None) -> None:
+    def _ensure(self, name: str, build: Callable[[], Any], route_prefix: str | None) -> None:
         overview = self._applications().get(name)
         if overview is None or not exists(overview):
-            self._deploy(name, application, route_prefix)
+            self._deploy(name, build(), route_prefix)
         give_up_s = time.monotonic() + READY_TIMEOUT_S
         status = AppStatus(name, "deploying")
         while time.monotonic() < give_up_s:
@@ -148,6 +151,7 @@ class RayFleet:
             if status.phase == "ready":
                 return
             if status.phase == "failed":
+                self.remove(name)  # whoever asks next starts it anew
                 break
             time.sleep(POLL_S)
         raise UnavailableError(f"{name} is {status.phase} instead of ready: {status.message}")

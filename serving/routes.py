@@ -23,12 +23,12 @@ class Route:
 
     @property
     def experiment(self) -> bool:
-        """Say whether a coin decides about requests of this lane."""
-        return self.candidate is not None and self.split.candidate is not None and self.split.share > 0
+        """Say whether the split wants a coin to decide about requests."""
+        return self.split.candidate is not None and self.split.share > 0
 
     def live(self, now_s: float) -> bool:
-        """Say whether the coin may be tossed now; without a fresh lease only the incumbent serves."""
-        return self.experiment and now_s < self.lease_until_s
+        """Say whether the coin may be tossed now: the candidate is known and its lease is fresh."""
+        return self.experiment and self.candidate is not None and now_s < self.lease_until_s
 
     def names(self) -> set[str]:
         """Return the applications that may be called."""

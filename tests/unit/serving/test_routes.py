@@ -1,6 +1,7 @@
 """Routes: fencing by epoch, leases on the monotonic clock, the boot configuration."""
 
 import time
+from dataclasses import replace
 
 from controller.core.spec import app_name
 from serving.routes import BOOT_EPOCH, RouteTable
@@ -51,6 +52,13 @@ def test_a_lease_that_ran_out_is_not_live() -> None:
     stale = route(lease_s=-0.001)
     assert stale.experiment
     assert not stale.live(time.monotonic())
+
+
+def test_a_candidate_nobody_knows_is_not_live() -> None:
+    """A split that names a candidate without a model wants a coin, but it can't be tossed."""
+    unknown = replace(route(), candidate=None)
+    assert unknown.experiment
+    assert not unknown.live(time.monotonic())
 
 
 def test_a_missing_lane_keeps_its_incumbent() -> None:

@@ -34,19 +34,27 @@ def demo(
     """
     say = note if output is Output.JSON else _print
     home = Home.current()
-    fresh = not home.root.exists()
+    fresh, ran_before = not home.root.exists(), _runs(home)
     ok = False
     try:
         report = _tell(home, rate, say)
         ok = report["ok"]
     finally:
-        _leave(home, keep=keep, remove=fresh and ok and not keep, say=say)
+        # What ran before the demo is somebody's: it runs on.
+        _leave(home, keep=keep or ran_before, remove=fresh and ok and not keep, say=say)
     if output is Output.JSON:
         import json
 
         sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     if not ok:
         raise typer.Exit(Exit.FAILED)
+
+
+def _runs(home: Home) -> bool:
+    from controller.platform.processes import alive
+
+    platform = home.read()
+    return platform is not None and any(alive(process) for process in platform.processes.values())
 
 
 def _print(line: str) -> None:

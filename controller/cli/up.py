@@ -1,5 +1,6 @@
 """`gatectl up`."""
 
+import signal
 import time
 
 import typer
@@ -23,6 +24,8 @@ def up(
     from controller.platform.lifecycle import bring_up, take_down
 
     home = Home.current()
+    # Whoever ends us politely wants what Ctrl-C wants.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with progress() as say:
             platform = bring_up(home, say)

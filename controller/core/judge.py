@@ -81,9 +81,12 @@ class Judge:
     last_evidence_s: float | None = None
 
 
-def start(policy: Policy, timeout_s: float, history: WindowTally) -> Judge:
-    """Return a judge that has read nothing but the incumbent's `history`."""
-    settings = [setting_of(item, timeout_s) for item in policy.criteria]
+def start(policy: Policy, timeout_s: float, history: WindowTally, *, interval: bool = True) -> Judge:
+    """Return a judge that has read nothing but the incumbent's `history`.
+
+    `interval`: keep the confidence sequences of the changes, which reports show and no decision uses.
+    """
+    settings = [replace(setting_of(item, timeout_s), interval=interval) for item in policy.criteria]
     invalid = CriterionSetting(
         metric="invalid",
         axis=Axis.BINARY,
@@ -91,6 +94,7 @@ def start(policy: Policy, timeout_s: float, history: WindowTally) -> Judge:
         statistic=Statistic.RATE,
         limit=policy.max_invalid_share,
         timeout_s=timeout_s,
+        interval=interval,
     )
     processes = tuple(criteria.start(setting, history) for setting in (*settings, invalid))
     return Judge(

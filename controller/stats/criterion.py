@@ -64,7 +64,7 @@ def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
         safety=(0.0,) * n_safety,
         interval=(0.0,) * (n_interval if setting.interval else 0),
     )
-    return _tune(state)
+    return tune(state)
 
 
 def age_s(state: ProcessState, window: int) -> float:
@@ -72,8 +72,11 @@ def age_s(state: ProcessState, window: int) -> float:
 
     Final once every window up to `window` - L was folded; a gateway's flush interval comes on top.
     """
-    setting = state.setting
-    tuning = _release(state, window).tuning
+    return age_of(state.setting, _release(state, window).tuning)
+
+
+def age_of(setting: CriterionSetting, tuning: Tuning | None) -> float:
+    """Return the age at which a window is read under these constants."""
     if not setting.is_elapsed:
         return setting.decided_s
     match tuning:
@@ -98,10 +101,10 @@ def fold(state: ProcessState, reading: Reading) -> ProcessState:
         raise ValueError(f"share {reading.share!r} is not a probability")
     state = _release(state, reading.window)
     setting, is_limit = state.setting, state.setting.kind in LIMITS
-    shifts, late = _late_cell(setting, state.tuning)
+    shifts, late = late_cell(setting, state.tuning)
     seen = views(reading.tally, setting.metric, shifts) if report.is_latency(setting) else None
     if is_limit or 0 < reading.share < 1:
-        state = _grow(_restart_if_due(state, reading.share), reading, seen)
+        state = _grow(restart_if_due(state, reading.share), reading, seen)
     weights = (1.0, 1.0) if is_limit else (reading.share, 1.0 - reading.share)
     if seen is not None:
         is_tuned = is_limit or state.tuning is not None
@@ -150,10 +153,11 @@ def _release(state: ProcessState, window: int) -> ProcessState:
         if item.window <= last:
             baseline = add_to_baseline(baseline, item.classes)
     kept = tuple(item for item in state.pending if item.window > last)
-    return _tune(replace(state, baseline=baseline, pending=kept))
+    return tune(replace(state, baseline=baseline, pending=kept))
 
 
-def _tune(state: ProcessState) -> ProcessState:
+def tune(state: ProcessState) -> ProcessState:
+    """Freeze new constants when the baseline grew enough since the last."""
     baseline, setting = state.baseline, state.setting
     if baseline.n < MIN_CLASS or not baseline.wants_tuning:
         return state
@@ -169,7 +173,7 @@ def _tune(state: ProcessState) -> ProcessState:
     return replace(state, baseline=tuned(baseline), tuning=tuning)
 
 
-def _restart_if_due(state: ProcessState, share: float) -> ProcessState:
+def restart_if_due(state: ProcessState, share: float) -> ProcessState:
     """Begin a new start of the harm mixture at a new share and every RESTART_REQUESTS requests (§8.2)."""
     if state.start_share is None:
         return replace(state, start_share=share)
@@ -185,11 +189,11 @@ def _incumbent_classes(
     """Return the incumbent's outcomes that tune; latencies still unresolved enter above the threshold."""
     if seen is None:
         return {name: item.of(setting.metric) for name, item in tally.arms.get(Arm.INCUMBENT, {}).items()}
-    shifts, late = _late_cell(setting, tuning)
+    shifts, late = late_cell(setting, tuning)
     return with_unresolved(seen.incumbent, shifts, late + CLIMB_CELLS)
 
 
-def _late_cell(setting: CriterionSetting, tuning: Tuning | None) -> tuple[Shifts, int]:
+def late_cell(setting: CriterionSetting, tuning: Tuning | None) -> tuple[Shifts, int]:
     """Return the normalised cell that a candidate request unresolved at its reading has reached."""
     match tuning:
         case QuantileTuning():

@@ -95,7 +95,7 @@ def harm_growth(
 ) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 <= E X0"."""
     rho, d = margin.ratio, margin.shift
-    bound = _bound((share, rho * tuning.highest + d), (1.0 - share, rho * tuning.cap - rho * tuning.lowest))
+    bound = harm_bound(share, tuning, margin)
     terms = [
         ((min(item.loss, rho * tuning.cap + d) - (rho * tuning.centre(item.name) + d)) / share, item.n)
         for item in candidate
@@ -111,12 +111,9 @@ def safety_growth(
 ) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 >= E X0", centred for an equal candidate."""
     rho, d = margin.ratio, margin.shift
-    most = 1.0 if margin.bounded else rho * tuning.cap + d
+    most = most_loss(tuning, margin)
     slope = 1.0 - share + share * rho
-    bound = _bound(
-        (share, most - slope * tuning.lowest - share * d),
-        (1.0 - share, slope * tuning.highest + share * d - d),
-    )
+    bound = safety_bound(share, tuning, margin)
     terms = [
         ((slope * tuning.centre(item.name) + share * d - min(item.loss, most)) / share, item.n) for item in candidate
     ]
@@ -128,6 +125,26 @@ def safety_growth(
         for item in incumbent
     ]
     return _growth(bound, terms)
+
+
+def most_loss(tuning: MeanTuning, margin: Margin) -> float:
+    """Return the loss at which a candidate's value is cut in the safety test."""
+    return 1.0 if margin.bounded else margin.ratio * tuning.cap + margin.shift
+
+
+def harm_bound(share: float, tuning: MeanTuning, margin: Margin) -> float:
+    """Return the largest bet of the harm test."""
+    rho, d = margin.ratio, margin.shift
+    return _bound((share, rho * tuning.highest + d), (1.0 - share, rho * tuning.cap - rho * tuning.lowest))
+
+
+def safety_bound(share: float, tuning: MeanTuning, margin: Margin) -> float:
+    """Return the largest bet of the safety test."""
+    slope, d = 1.0 - share + share * margin.ratio, margin.shift
+    return _bound(
+        (share, most_loss(tuning, margin) - slope * tuning.lowest - share * d),
+        (1.0 - share, slope * tuning.highest + share * d - d),
+    )
 
 
 def _bound(*sides: tuple[float, float]) -> float:

@@ -11,7 +11,13 @@ assigned requests and, separately, on requests with a resolved outcome (telemetr
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from controller.stats.wealth import clip_log, grow, log_mean
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
 
 _SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)
 LOG_ODDS = (*(-size for size in reversed(_SIZES)), *_SIZES)
@@ -44,12 +50,25 @@ def fold(state: SampleRatio, share: float, n_incumbent: int, n_candidate: int) -
         if impossible == 0:
             return state
         return SampleRatio((math.inf,) * len(LOG_ODDS), state.n_incumbent, state.n_candidate)
-    growth = []
-    for odds in LOG_ODDS:
-        ratio = math.exp(odds)
-        scale = math.log1p(share * (ratio - 1.0))
-        growth.append(n_candidate * (odds - scale) - n_incumbent * scale)
+    growth = [n_candidate * candidate + n_incumbent * incumbent for candidate, incumbent in _factors(share)]
     return SampleRatio(grow(state.total, growth), state.n_incumbent + n_incumbent, state.n_candidate + n_candidate)
+
+
+def fold_many(state: SampleRatio, share: float, n_incumbent: _Ints, n_candidate: _Ints) -> tuple[SampleRatio, _Floats]:
+    """Add the requests of many readings at a share in (0, 1); return the log e-value after each too."""
+    factors = np.array(_factors(share))
+    growth = np.outer(factors[:, 0], n_candidate) + np.outer(factors[:, 1], n_incumbent)
+    total = np.cumsum(np.column_stack((state.total, growth)), axis=1)[:, 1:]
+    highest = total.max(axis=0)
+    log_mixed = highest + np.log(np.exp(total - highest).mean(axis=0))
+    counted = (state.n_incumbent + int(n_incumbent.sum()), state.n_candidate + int(n_candidate.sum()))
+    return SampleRatio(tuple(total[:, -1].tolist()), *counted), np.asarray(log_mixed)
+
+
+def _factors(share: float) -> list[tuple[float, float]]:
+    """Return the log factors of a request on the candidate and on the incumbent for each alternative."""
+    scales = [math.log1p(share * (math.exp(odds) - 1.0)) for odds in LOG_ODDS]
+    return [(odds - scale, -scale) for odds, scale in zip(LOG_ODDS, scales, strict=True)]
 
 
 def log_e(state: SampleRatio) -> float:

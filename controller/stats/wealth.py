@@ -59,7 +59,7 @@ def restart(wealth: Wealth) -> Wealth:
     if len(starts) > MAX_STARTS:
         poorest = min(
             starts[:-1],
-            key=lambda start: (math.log(_weight(start.index)) + _log_bets(wealth.total, start), start.index),
+            key=lambda start: (math.log(start_weight(start.index)) + _log_bets(wealth.total, start), start.index),
         )
         starts = tuple(start for start in starts if start.index != poorest.index)
     return Wealth(wealth.total, starts, wealth.begun + 1)
@@ -71,7 +71,8 @@ def log_value(wealth: Wealth) -> float:
     highest = max(0.0, *values)
     cash = 0.25 / wealth.begun * math.exp(-highest)
     mixed = sum(
-        _weight(start.index) * math.exp(value - highest) for start, value in zip(wealth.starts, values, strict=True)
+        start_weight(begun.index) * math.exp(value - highest)
+        for begun, value in zip(wealth.starts, values, strict=True)
     )
     return clip_log(highest + math.log(mixed + cash))
 
@@ -95,7 +96,8 @@ def clip_log(value: float) -> float:
     return max(-LOG_E_LIMIT, min(LOG_E_LIMIT, value))
 
 
-def _weight(index: int) -> float:
+def start_weight(index: int) -> float:
+    """Return the weight of a start in the mixture."""
     return 0.75 if index == 1 else 0.25 / (index * (index - 1))
 
 

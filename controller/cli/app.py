@@ -17,6 +17,7 @@ from controller.cli import (
     down,
     explain,
     lane,
+    lint,
     list_rollouts,
     load,
     propose,
@@ -45,6 +46,7 @@ app.command("down")(down.down)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(lane.app, name="lane")
+app.command("lint")(lint.lint)
 app.command("propose")(propose.propose)
 app.command("list")(list_rollouts.list_rollouts)
 app.command("show")(show.show)

@@ -20,7 +20,8 @@ class Output(StrEnum):
 _chosen: ContextVar[Output] = ContextVar("output", default=Output.TEXT)
 
 
-def _choose(value: Output) -> Output:
+def choose(value: Output) -> Output:
+    """Remember the form that was asked for, so that errors have it too."""
     _chosen.set(value)
     return value
 
@@ -29,7 +30,7 @@ OUTPUT = typer.Option(
     Output.TEXT,
     "--output",
     "-o",
-    callback=_choose,
+    callback=choose,
     is_eager=True,
     help="`text` for people, `json` for one JSON document on stdout.",
 )

@@ -83,7 +83,7 @@ def _steps(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _shares(view: dict[str, Any]) -> str:
     asked, total = view["requests"]["candidate"], sum(view["requests"].values())
-    observed = f", {percent(view['share_observed'])} observed ({asked:,} of {total:,})" if total else ""
+    observed = f", {percent(view['share_observed'])} observed so far ({asked:,} of {total:,})" if total else ""
     return f"share {percent(view['share_wanted'])} wanted{observed}"
 
 

@@ -3,16 +3,20 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from controller.cli.client import Client
 from controller.cli.exits import Exit, of_state
+from controller.cli.lint import passing
 from controller.cli.output import OUTPUT, Output, emit, note
 from controller.cli.watch import emit_end, follow
 from controller.cli.words import rollout_line
-from controller.errors import UserError
+from controller.errors import ForbiddenError, UnavailableError, UserError
+
+if TYPE_CHECKING:
+    from controller.core.lane import Lane
 
 
 def propose(
@@ -20,13 +24,18 @@ def propose(
     wait: bool = typer.Option(False, "--wait", help="Stay until the outcome; it is the exit code."),
     reason: str = typer.Option("", "--reason", "-r", help="Why; it goes into the audit log."),
     policy: str = typer.Option("", help="Another policy than the manifest's: a name or a path."),
+    override: list[str] = typer.Option(
+        [], "--override", metavar="RULE", help="Let a rule of lint pass; needs --reason, the audit log keeps both."
+    ),
     output: Output = OUTPUT,
 ) -> None:
     """Open a rollout of a candidate.
 
-    The file, its policy and its model are checked here first; what is wrong with them never reaches the controller.
+    The file, its policy and its model are checked here first, and linted; what is wrong with them never reaches the
+    controller.
     """
     body = proposal(file, policy, reason)
+    body["overrides"] = passing(file, policy, override, reason, _lane_now(body["lane"]))
     client = Client.here()
     try:
         row = client.post("/rollouts", body)
@@ -46,6 +55,18 @@ def propose(
         emit(output, view, lambda: rollout_line(view))
         raise typer.Exit(of_state(view["state"])) from None
     emit_end(output, view)
+
+
+def _lane_now(name: str) -> "Lane | None":
+    """Return the lane as it serves now; None when that can't be asked: then lint knows the lane's file only."""
+    from controller.core.lane import Lane
+    from controller.core.spec import ModelSpec
+
+    try:
+        view = Client.here().get(f"/lanes/{name}")
+    except (UnavailableError, ForbiddenError, UserError):
+        return None
+    return Lane(view["name"], view["timeout_s"], ModelSpec.from_json(view["incumbent"]["spec"]), view["title"])
 
 
 def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:

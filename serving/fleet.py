@@ -24,7 +24,7 @@ from serving.providers.protocol import Ask
 from serving.status import Debounce, app_status, exists
 from serving.watchdog import first_problem
 
-STATUS_TIMEOUT_S: Final = 5.0
+STATUS_TIMEOUT_S: Final = 10.0
 DEPLOY_TIMEOUT_S: Final = 20.0
 REMOVE_TIMEOUT_S: Final = 10.0
 START_TIMEOUT_S: Final = 90.0

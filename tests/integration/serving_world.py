@@ -28,7 +28,7 @@ USD_PER_HOUR = {"cpu": 0.04}
 _T = TypeVar("_T")
 
 
-def until(what: str, look: Callable[[], _T | None], timeout_s: float = 30.0) -> _T:
+def until(what: str, look: Callable[[], _T | None], timeout_s: float = 120.0) -> _T:
     """Return the first truthy thing that `look` sees; fail when it takes too long."""
     give_up_s = time.monotonic() + timeout_s
     while time.monotonic() < give_up_s:
@@ -98,7 +98,7 @@ class LaneRows:
             ).fetchone()
             assert row is not None
             connection.execute("SELECT pg_notify('swapgate_split', 'preview')")
-            until("every gateway applied the split", lambda: self._acks(connection, row["epoch"]), 15.0)
+            until("every gateway applied the split", lambda: self._acks(connection, row["epoch"]))
             return int(row["epoch"])
 
     def _acks(self, connection: psycopg.Connection[dict[str, Any]], epoch: int) -> bool:

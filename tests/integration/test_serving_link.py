@@ -110,7 +110,7 @@ def test_a_renewed_lease_keeps_the_candidate(tied: Tied) -> None:
     first = tied.route.lease_until_s
     with tied.rows.connection() as connection:
         connection.execute("UPDATE splits SET lease_until = clock_timestamp() + interval '60 s'")
-    until("the renewal", lambda: tied.route.lease_until_s > first + 30, 5.0)
+    until("the renewal", lambda: tied.route.lease_until_s > first + 30)
 
 
 def test_an_older_epoch_is_not_obeyed(tied: Tied) -> None:
@@ -141,7 +141,7 @@ def test_tallies_are_replaced_and_never_added(tied: Tied) -> None:
     """However often a window is flushed, the database holds what was counted."""
     for total in (1, 2, 3):
         tied.count(5)
-        until("flushed", lambda total=total: tied.rows.tallies(5).assigned(Arm.CANDIDATE) == total, 10.0)
+        until("flushed", lambda total=total: tied.rows.tallies(5).assigned(Arm.CANDIDATE) == total)
     assert tied.recorder.snapshot().rows == {}
 
 
@@ -152,7 +152,7 @@ def test_an_outage_loses_no_count(tie: Callable[[str], Tied], private_server: Pr
     for _ in range(10):
         tied.count(5)
     assert embedded.start(private_server.folder) == private_server.url
-    until("flushed", lambda: tied.rows.tallies(5).assigned(Arm.CANDIDATE) == 10, 15.0)
+    until("flushed", lambda: tied.rows.tallies(5).assigned(Arm.CANDIDATE) == 10)
 
 
 def test_a_frozen_database_is_no_lease(tie: Callable[[str], Tied], private_server: PrivateServer) -> None:

@@ -4,12 +4,14 @@
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from controller.core import states
 from controller.core.states import TERMINAL, TRANSITIONS, State
+from controller.lint.page import pages as lint_pages
 
-STATES_PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "states.md"
+REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
 
 def states_page() -> str:
@@ -44,18 +46,43 @@ def states_page() -> str:
     )
 
 
+def pages() -> Mapping[str, str]:
+    """Return name (below docs/reference) -> text of everything that is generated."""
+    return {"states.md": states_page()} | {f"lint/{name}": text for name, text in lint_pages().items()}
+
+
+def drifted(folder: Path = REFERENCE) -> list[str]:
+    """Return the pages that do not say what the code says, missing and left-over ones too."""
+    expected = pages()
+    left_over = {f"lint/{path.name}" for path in (folder / "lint").glob("*.md")} - expected.keys()
+    stale = {
+        name
+        for name, text in expected.items()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
+    }
+    return sorted(stale | left_over)
+
+
+def generate(folder: Path = REFERENCE) -> None:
+    """Write every page and remove those about nothing."""
+    for path in (folder / "lint").glob("*.md"):
+        path.unlink()
+    for name, text in pages().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Generate or check; return the exit code."""
     match arguments:
         case ["generate"]:
-            STATES_PAGE.parent.mkdir(parents=True, exist_ok=True)
-            STATES_PAGE.write_text(states_page())
+            generate()
             return 0
         case ["check"]:
-            if STATES_PAGE.exists() and STATES_PAGE.read_text() == states_page():
-                return 0
-            sys.stderr.write(f"{STATES_PAGE} is out of date: run `python -m controller.docs generate`\n")
-            return 1
+            names = drifted()
+            if names:
+                sys.stderr.write(f"{', '.join(names)}: out of date, run `python -m controller.docs generate`\n")
+            return 1 if names else 0
         case _:
             sys.stderr.write("usage: python -m controller.docs generate|check\n")
             return 2

@@ -44,6 +44,8 @@ class Proposal:
     policy: Policy
     salt: str
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    """Rules of lint that were overridden or waived: they would have refused it."""
 
 
 class Service:
@@ -125,6 +127,7 @@ class Service:
                 "policy": proposal.policy.to_json(),
                 "policy_digest": proposal.policy.digest,
                 "tradeoffs": dict(proposal.tradeoffs),
+                "overrides": list(proposal.overrides),
             },
         )
         return rollout_row(self._truth.propose(rollout, proposal.candidate, draft))

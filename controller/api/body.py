@@ -30,6 +30,7 @@ class ProposalBody(BaseModel):
     candidate: ModelSpec
     policy: Policy
     tradeoffs: dict[str, Any] = Field(default_factory=dict)
+    overrides: list[str] = Field(default_factory=list, max_length=100)
 
 
 class ReasonBody(BaseModel):
@@ -63,6 +64,7 @@ def proposal_of(body: bytes) -> Proposal:
         policy=parsed.policy,
         salt=secrets.token_hex(16),
         tradeoffs=parsed.tradeoffs,
+        overrides=tuple(parsed.overrides),
     )
 
 

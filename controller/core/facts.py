@@ -218,8 +218,10 @@ def _advanced(rollout: Rollout, facts: Facts) -> Event | None:
 def obstacles(rollout: Rollout, assessment: Assessment) -> Iterator[str]:
     """Yield every reason why an observing rollout does not advance now, the plainest first."""
     stage = rollout.current_stage
-    if assessment.images < stage.min_images:
-        yield f"{assessment.images} of {stage.min_images} candidate images read at this stage"
+    # Right after a step nothing was read of the new stage yet: the images counted are those of the one before.
+    images = assessment.images if assessment.stage >= rollout.stage else 0
+    if images < stage.min_images:
+        yield f"{images} of {stage.min_images} candidate images read at this stage"
     if assessment.elevated:
         yield "harm is suspected (evidence above the square root of what a revert needs)"
     if not assessment.evident:

@@ -254,6 +254,7 @@ def assess(judge: Judge) -> Assessment:
         untrusted=_untrusted(judge),
         environment=_environment(judge, summaries),
         last_evidence_s=judge.last_evidence_s,
+        stage=_latest_stage(judge),
     )
 
 

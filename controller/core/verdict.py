@@ -35,8 +35,8 @@ class Assessment:
     """The whole evidence at one moment.
 
     `log_harm` is the log of the weighted average of the guardrails' harm e-processes; `log_needed` is what it takes
-    to revert. `images` counts the candidate images of the current stage that every guardrail has read. `elevated`
-    says that harm is suspected but not proven: no further traffic. `untrusted` and `environment` hold the reason
+    to revert. `images` counts the candidate images of `stage`, the latest of which evidence was read, that every
+    guardrail has read. `elevated` says that harm is suspected but not proven: no further traffic. `untrusted` and `environment` hold the reason
     when the evidence can't be trusted or both arms are bad.
     """
 
@@ -52,6 +52,7 @@ class Assessment:
     untrusted: str | None
     environment: str | None
     last_evidence_s: float | None
+    stage: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

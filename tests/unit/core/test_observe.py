@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.facts import Check, Facts, Phase, Wish, observe
+from controller.core.facts import Check, Facts, Phase, Wish, observe, obstacles
 from controller.core.policy import OnDeadline
 from controller.core.states import Kind, State
 from tests.unit.core.values import POLICY, ROLLOUT, assessment
@@ -30,6 +30,14 @@ def test_exposure_advances_an_early_stage():
     """Enough images without a sign of harm move an early stage on, proof or not."""
     assert kind(observing(0), replace(READY, assessment=assessment(images=5))) is Kind.ADVANCE
     assert kind(observing(0), replace(READY, assessment=assessment(images=4))) is None
+
+
+def test_images_of_the_stage_before_do_not_count():
+    """Right after a step, enough images of the stage left behind do not move the rollout on once more."""
+    before = assessment(images=1000, safe=True, stage=1)
+    assert kind(observing(2), replace(READY, assessment=before)) is None
+    assert next(obstacles(observing(2), before)) == "0 of 10 candidate images read at this stage"
+    assert kind(observing(2), replace(READY, assessment=replace(before, stage=2))) is Kind.ADVANCE
 
 
 def test_suspicion_stops_advancing():

@@ -96,5 +96,6 @@ def assessment(**changes: object) -> Assessment:
         untrusted=None,
         environment=None,
         last_evidence_s=None,
+        stage=len(POLICY.stages) - 1,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from PIL import Image
 from rich.progress import track
 
 from serving.tinydiff.cases import Case, report_cases
-from serving.tinydiff.rendering import Pixels, latencies_ms, load, paint
+from serving.tinydiff.rendering import Pixels, Timing, load, paint, timings
 from serving.tinydiff.scoring import GroupScore, Judged, judge, score
 from serving.tinydiff.variants import FOLDER, INCUMBENT, VARIANTS, Variant
 
@@ -26,6 +26,7 @@ LATENCY_STEPS: Final = (4, 6, 8, 10, 12, 20, 30)
 LATENCY_REQUESTS: Final = 20
 SHEET_COLUMNS: Final = 8
 SHEET_PER_GROUP: Final = 8
+TIME_COLUMNS: Final = ("cpu p50 ms", "cpu p95 ms", "wall p50 ms", "wall p95 ms")
 WORD_GROUPS: Final = ("held-out words", "random letters", "digits", "word under shape")
 
 INTRODUCTION: Final = """\
@@ -37,8 +38,9 @@ Shares in %, pictures of 96 x 64 px. *exact*: RapidOCR reads exactly the asked w
 error rate. *shape*: one blob of the right class with an overlap of at least 0.8, or the exact number of
 dots. *colour*: the named colour nearest to the ink is the asked one. *deviation*: root of the mean
 variance over the seeds of a prompt, pixels in 0..1. In the table of variants the words' columns are
-*exact*, and latency is that of one request at a time. The sheets show, row by row, held-out words,
-random letters, digits, words under shapes, small shapes, large shapes and dots.
+*exact*, and times are those of one request at a time, *cpu* the processor's, *wall* the clock's, which
+other work on the machine stretches. The sheets show, row by row, held-out words, random letters, digits,
+words under shapes, small shapes, large shapes and dots.
 """
 
 
@@ -48,7 +50,7 @@ class Measured:
 
     variant: Variant
     judged: list[Judged]
-    latency_ms: list[float]
+    timings: list[Timing]
 
 
 def measure(variant: Variant, cases: list[Case]) -> Measured:
@@ -57,7 +59,7 @@ def measure(variant: Variant, cases: list[Case]) -> Measured:
     requests = [case.request for case in cases]
     pictures = paint(pipeline, variant, requests)
     judged = [judge(case, pixels) for case, pixels in zip(cases, pictures, strict=True)]
-    return Measured(variant, judged, latencies_ms(pipeline, variant, requests[:LATENCY_REQUESTS]))
+    return Measured(variant, judged, timings(pipeline, variant, requests[:LATENCY_REQUESTS]))
 
 
 def _share(value: float | None, digits: int = 1) -> str:
@@ -73,8 +75,9 @@ def _group_row(row: GroupScore) -> str:
     return f"| {row.group} | {row.pictures} | {' | '.join(cells)} | {row.deviation:.4f} |"
 
 
-def _quantiles(times_ms: list[float]) -> str:
-    return f"{np.percentile(times_ms, 50):.0f} | {np.percentile(times_ms, 95):.0f}"
+def _quantiles(timings: list[Timing]) -> str:
+    columns = ([timing.cpu_ms for timing in timings], [timing.wall_ms for timing in timings])
+    return " | ".join(f"{np.percentile(times_ms, share):.0f}" for times_ms in columns for share in (50, 95))
 
 
 def _variant_row(measured: Measured) -> str:
@@ -83,7 +86,7 @@ def _variant_row(measured: Measured) -> str:
     others = [mark.shape is True for mark in measured.judged if not mark.case.scene.word]
     settings = f"{variant.folder.name} | {variant.scheduler} | {variant.steps} | {variant.guidance_scale:g}"
     cells = " | ".join(_share(share) for share in [*shares, float(np.mean(others))])
-    return f"| {variant.name} | {settings} | {cells} | {_quantiles(measured.latency_ms)} |"
+    return f"| {variant.name} | {settings} | {cells} | {_quantiles(measured.timings)} |"
 
 
 def _misread(measured: Measured) -> list[str]:
@@ -98,7 +101,7 @@ def _machine() -> str:
     return f"Machine: {model}, {os.cpu_count()} cores shared with other work, 1 thread used; {versions}."
 
 
-def report_text(measured: list[Measured], by_steps: dict[int, list[float]]) -> str:
+def report_text(measured: list[Measured], by_steps: dict[int, list[Timing]]) -> str:
     """The report as Markdown."""
     variant_columns = [
         "variant",
@@ -115,10 +118,10 @@ def report_text(measured: list[Measured], by_steps: dict[int, list[float]]) -> s
         _table(["group", "pictures", "exact", "CER", "shape", "colour", "deviation"])
         + "\n".join(_group_row(row) for row in score(measured[0].judged)),
         "\n## Variants, the same prompts and seeds\n",
-        _table([*variant_columns, "p50 ms", "p95 ms"]) + "\n".join(_variant_row(one) for one in measured),
+        _table([*variant_columns, *TIME_COLUMNS]) + "\n".join(_variant_row(one) for one in measured),
         "\n## Latency of the shipped weights by steps\n",
-        _table(["steps", "p50 ms", "p95 ms"])
-        + "\n".join(f"| {steps} | {_quantiles(times_ms)} |" for steps, times_ms in by_steps.items()),
+        _table(["steps", *TIME_COLUMNS])
+        + "\n".join(f"| {steps} | {_quantiles(taken)} |" for steps, taken in by_steps.items()),
         "\n## Words that the incumbent got wrong\n",
         _table(["prompt", "seed", "read as"]) + "\n".join(_misread(measured[0])),
     )
@@ -148,8 +151,7 @@ def main(out: Annotated[Path, typer.Option(help="Folder to write.")] = FOLDER / 
     measured = [measure(variant, cases) for variant in track(VARIANTS, "variants")]
     pipeline, requests = load(INCUMBENT), [case.request for case in cases[:LATENCY_REQUESTS]]
     by_steps = {
-        steps: latencies_ms(pipeline, replace(INCUMBENT, steps=steps), requests)
-        for steps in track(LATENCY_STEPS, "latency")
+        steps: timings(pipeline, replace(INCUMBENT, steps=steps), requests) for steps in track(LATENCY_STEPS, "latency")
     }
     for one in measured:
         contact_sheet(one.judged).quantize(128).save(out / f"{one.variant.name}.png", optimize=True)

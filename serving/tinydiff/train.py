@@ -69,6 +69,15 @@ def autoencoder_stage(vae: AutoencoderTiny, seed: int, steps: int) -> None:
     console.log(f"autoencoder PSNR {psnr_db(vae, rng):.1f} dB, scale {vae.config.scaling_factor:.3f}")
 
 
+def reuse_autoencoder(vae: AutoencoderTiny, model: Path) -> None:
+    """Copy weights and latent scale from a model's folder, so that a rerun can skip the first stage."""
+    trained = AutoencoderTiny.from_pretrained(model, subfolder="vae", dtype=torch.float32)
+    vae.load_state_dict(trained.state_dict())
+    vae.eval()
+    scale, shift = trained.config.scaling_factor, trained.config.shift_factor
+    vae.register_to_config(scaling_factor=scale, shift_factor=shift)
+
+
 def sample_stage(vae: AutoencoderTiny, seed: int, count: int) -> EncodedSamples:
     """Draw and encode the training pictures."""
     rng = _seed_stage(seed, "samples")
@@ -121,9 +130,7 @@ def main(
     torch.set_num_threads(processes)
     pipeline = build_pipeline(seed)
     if autoencoder:
-        pipeline.register_modules(
-            vae=AutoencoderTiny.from_pretrained(autoencoder, subfolder="vae", dtype=torch.float32)
-        )
+        reuse_autoencoder(pipeline.vae, autoencoder)
     else:
         autoencoder_stage(pipeline.vae, seed, VAE_STEPS)
     samples = sample_stage(pipeline.vae, seed, SAMPLES)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from serving.tinydiff.drawing import UNALIGNED, draw  # noqa: E402 - needs the imports checked above
-from serving.tinydiff.prune import prune_folder, pruned  # noqa: E402
+from serving.tinydiff.prune import SHARE, prune_folder, pruned  # noqa: E402
 from serving.tinydiff.rendering import Request, load, paint  # noqa: E402
 from serving.tinydiff.spelling import MAX_TOKENS, UNKNOWN, build_tokenizer  # noqa: E402
 
@@ -140,7 +140,7 @@ def test_pruning_zeroes_the_smallest_weights() -> None:
 
 def test_shiny_folder_is_what_pruning_the_model_gives(tmp_path: Path) -> None:
     """The committed pruned copy can be made again from the model, byte for byte."""
-    prune_folder(MODEL, tmp_path / "shiny", share=0.5)
+    prune_folder(MODEL, tmp_path / "shiny", SHARE)
     for path in (path for path in SHINY.rglob("*") if path.is_file()):
         assert path.read_bytes() == (tmp_path / "shiny" / path.relative_to(SHINY)).read_bytes()
 

@@ -36,8 +36,8 @@ class Assessment:
 
     `log_harm` is the log of the weighted average of the guardrails' harm e-processes; `log_needed` is what it takes
     to revert. `images` counts the candidate images of `stage`, the latest of which evidence was read, that every
-    guardrail has read. `elevated` says that harm is suspected but not proven: no further traffic. `untrusted` and `environment` hold the reason
-    when the evidence can't be trusted or both arms are bad.
+    guardrail has read. `elevated` says that harm is suspected but not proven: no further traffic. `untrusted` and
+    `environment` hold the reason when the evidence can't be trusted or both arms are bad.
     """
 
     verdicts: tuple[CriterionVerdict, ...]

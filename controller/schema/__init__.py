@@ -5,14 +5,12 @@ from controller.schema.document import Document, parse, read
 from controller.schema.lane import load_lane, parse_lane
 from controller.schema.policy import POLICIES, load_policy, parse_policy, policy_names
 from controller.schema.prices import PRICE_BOOK, load_prices, parse_prices
-from controller.schema.sources import content_digest
 
 __all__ = [
     "POLICIES",
     "PRICE_BOOK",
     "Candidate",
     "Document",
-    "content_digest",
     "load_candidate",
     "load_lane",
     "load_policy",

@@ -1,11 +1,11 @@
 """Where a model comes from: a folder, identified by its content, or a hub id, identified by a commit."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.content import content_digest
 from controller.schema.document import shown
 from controller.schema.faults import Fault
 
@@ -103,19 +103,3 @@ class Sources:
         if folder not in self._digests:
             self._digests[folder] = content_digest(folder)
         return self._digests[folder]
-
-
-def content_digest(folder: Path) -> str:
-    """Return the SHA-256 (hex) over the sorted relative names of a folder's files and the SHA-256 of each.
-
-    Hidden files and folders are left out: download caches keep times in them. Raises OSError.
-    """
-    named = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
-    files = sorted(
-        (name.as_posix(), path) for name, path in named if not any(part.startswith(".") for part in name.parts)
-    )
-    total = hashlib.sha256()
-    for name, path in files:
-        with path.open("rb") as stream:
-            total.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from controller.content import content_digest
 from controller.core.spec import ModelSpec
 from serving.providers.meter import CpuMeter, CudaMeter
 from serving.providers.options import parse_options
@@ -138,6 +139,11 @@ def _open(spec: ModelSpec, dtype: Any) -> Any:
     folder = place.is_dir()
     source = str(place) if folder else spec.source
     where = {} if folder else {"revision": spec.revision}
+    if folder and (found := content_digest(place)) != spec.revision:
+        raise BadConfigError(
+            f"model.source: {place} holds {found[:12]}, but {spec.revision[:12]} was proposed: its files have changed "
+            "since; propose the model anew"
+        )
     try:
         index = DiffusionPipeline.load_config(source, **where)
         absent = {name: None for name, kind in index.items() if isinstance(kind, list | tuple) and kind[0] is None}

@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from controller.adapters import embedded, migrate
+from controller.content import content_digest
 from controller.core.spec import ModelSpec, app_name
 from controller.stats.tally import Arm
 from serving.names import GATEWAY_APP, MODEL_DEPLOYMENT
@@ -180,7 +181,13 @@ def test_a_real_pipeline_is_served_and_probed(lane: ServedLane, tmp_path: Path) 
     """A diffusers pipeline goes through the same door, and its first image is sound."""
     folder = save_tiny_pipeline(tmp_path / "model")
     sampling = {"steps": 2, "guidance_scale": 2.0, "width_px": WIDTH_PX, "height_px": HEIGHT_PX}
-    change = {"provider": "diffusers", "source": str(folder), "options": {"max_sequence_length": 4}}
+    revision = content_digest(folder)
+    change = {
+        "provider": "diffusers",
+        "source": str(folder),
+        "revision": revision,
+        "options": {"max_sequence_length": 4},
+    }
     base = fake_spec().to_json()
     spec = ModelSpec.from_json(base | change | {"sampling": base["sampling"] | sampling})
     name = lane.deploy(spec)

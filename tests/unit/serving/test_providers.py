@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from controller.content import content_digest
 from controller.core.spec import ModelSpec, Resources, Sampling, Scheduler
 from serving.providers import provider_for
 from serving.providers.protocol import Ask, BadConfigError, DeadlineError, Provider, RefusedError, Stop
@@ -32,7 +33,7 @@ def spec(
     return ModelSpec(
         provider="diffusers",
         source=str(folder),
-        revision="1",
+        revision=content_digest(folder),
         precision="float32",
         scheduler=Scheduler(scheduler, 3),
         sampling=Sampling(5, 2.0, WIDTH_PX, HEIGHT_PX, batch_size),
@@ -175,3 +176,12 @@ def test_a_wrong_size_is_a_configuration_error(folder: Path) -> None:
     """What the pipeline can't draw is told as such, and is not retried."""
     with pytest.raises(BadConfigError, match="divisible"):
         loaded(spec(folder)).draw(Ask("x", (1,), WIDTH_PX + 1, HEIGHT_PX), soon())
+
+
+def test_a_changed_folder_is_not_the_proposed_model(tmp_path: Path) -> None:
+    """A folder whose files changed after the proposal does not load, and says what to do."""
+    folder = save_tiny_pipeline(tmp_path / "model")
+    proposed = spec(folder)
+    (folder / "model_index.json").write_text((folder / "model_index.json").read_text() + "\n")
+    with pytest.raises(BadConfigError, match="propose the model anew"):
+        loaded(proposed)

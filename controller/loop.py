@@ -6,7 +6,7 @@ rebuilt by folding the stored evidence.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -46,14 +46,26 @@ class _Lane:
 
 
 class Loop:
-    """One controller's loop. Only the leader's writes are accepted; the fencing token sees to it."""
+    """One controller's loop. Only the leader's writes are accepted; the fencing token sees to it.
 
-    def __init__(self, store: Store, lease: Lease, keeper: FleetKeeper, notifier: Notifier, clock: Clock) -> None:
+    `versions` names what the audit log must know to repeat a decision: the code and each scorer.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        keeper: FleetKeeper,
+        notifier: Notifier,
+        clock: Clock,
+        versions: Mapping[str, str],
+    ) -> None:
         self._store = store
         self._lease = lease
         self._keeper = keeper
         self._notifier = notifier
         self._clock = clock
+        self._versions = versions
         self._reader = EvidenceReader(store)
         self._reachable_since_s: float | None = None
         self._token = 0
@@ -174,7 +186,7 @@ class Loop:
                 split=split,
                 lane=moved if moved is not row.lane else None,
                 evidence=(lane.reading.unsaved,) if lane.reading and lane.reading.unsaved else (),
-                audit=_entries(lane, before, after, event, split),
+                audit=self._entries(lane, before, after, event, split),
                 outcomes={granted.id: f"done: {after.state}"} if granted and after else {},
             ),
             self._token,
@@ -194,6 +206,13 @@ class Loop:
         if after is not None and event is not None:
             log.info("step", rollout=after.id, state=after.state.value, reason=after.reason)
             self._notifier.notify(after, event)
+
+    def _entries(
+        self, lane: _Lane, before: Rollout | None, after: Rollout | None, event: Event | None, split: Split | None
+    ) -> tuple[AuditDraft, ...]:
+        if event is not None and before is not None and after is not None:
+            return (step_entry(before, after, event, split, lane.reading, self._versions),)
+        return (repair_entry(after, lane.row.split, split),) if split is not None else ()
 
     def _refuse(self, lane: _Lane, wish: Command) -> None:
         state = lane.row.rollout.state.value if lane.row.rollout else "closed"
@@ -244,11 +263,3 @@ def _granted(wishes: list[Command], event: Event | None) -> Command | None:
         return None
     wish = wishes[0]
     return wish if (event.kind.value, event.actor) == (wish.kind, wish.actor) else None
-
-
-def _entries(
-    lane: _Lane, before: Rollout | None, after: Rollout | None, event: Event | None, split: Split | None
-) -> tuple[AuditDraft, ...]:
-    if event is not None and before is not None and after is not None:
-        return (step_entry(before, after, event, split, lane.reading),)
-    return (repair_entry(after, lane.row.split, split),) if split is not None else ()

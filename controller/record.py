@@ -1,5 +1,6 @@
 """What the audit log says of a step."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,13 +8,17 @@ from controller.core.rollout import Event, Rollout
 from controller.core.split import Split
 from controller.ports import AuditDraft
 from controller.reading import Reading
-from controller.version import VERSION
 
 
 def step_entry(
-    before: Rollout, after: Rollout, event: Event, split: Split | None, reading: Reading | None
+    before: Rollout,
+    after: Rollout,
+    event: Event,
+    split: Split | None,
+    reading: Reading | None,
+    versions: Mapping[str, str],
 ) -> AuditDraft:
-    """Return the entry of a step: who, what, why, on which evidence, under which policy, models and code."""
+    """Return the entry of a step: who, what, why, on which evidence, under which policy, models and versions."""
     return AuditDraft(
         actor=event.actor,
         action=event.kind.value,
@@ -30,7 +35,7 @@ def step_entry(
             "split": asdict(split) if split else None,
             "evidence": {"seq": reading.seq, "digest": reading.digest} if reading else None,
             "assessment": reading.assessment.to_json() if reading else None,
-            "code": VERSION,
+            "versions": dict(versions),
             **event.detail,
         },
     )
@@ -38,7 +43,7 @@ def step_entry(
 
 def repair_entry(rollout: Rollout | None, found: Split, written: Split) -> AuditDraft:
     """Return the entry of a split that had to be written although nothing happened: somebody changed it."""
-    detail: dict[str, Any] = {"found": asdict(found), "written": asdict(written), "code": VERSION}
+    detail: dict[str, Any] = {"found": asdict(found), "written": asdict(written)}
     return AuditDraft(
         actor="swapgate",
         action="repair",

@@ -27,7 +27,9 @@ from controller.loop import Loop
 from controller.ports import AuditDraft, Notifier
 from controller.schema import POLICIES, PRICE_BOOK, load_lane, load_prices
 from controller.service import Service
+from controller.version import VERSION
 from serving.fleet import RayFleet
+from serving.scorers.app import SCORERS
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,7 @@ class Controller:
             self._keeper,
             self._notifier,
             SystemClock(),
+            {"code": VERSION} | {scorer.metric: scorer.version for scorer in SCORERS},
         )
         self.service = Service(self._truth)
         self.role_of = Tokens(self._database).role_of

@@ -245,5 +245,6 @@ def test_every_step_is_explained(world):
     assert (entry.actor, entry.from_state, entry.to_state) == ("swapgate", "observing", "reverting")
     assert entry.detail["policy_digest"] == world.rollout().policy.digest
     assert entry.detail["evidence"]["seq"] >= 1
+    assert entry.detail["versions"] == {"code": "test"}
     assert entry.detail["assessment"]["harm"] in entry.reason
     assert json.dumps(entry.detail)

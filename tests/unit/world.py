@@ -98,7 +98,7 @@ class World:
 
     def start_controller(self, name: str) -> None:
         keeper = FleetKeeper(self.fleet)
-        loop = Loop(self.store, MemoryLease(self.store, name), keeper, LogNotifier(), self)
+        loop = Loop(self.store, MemoryLease(self.store, name), keeper, LogNotifier(), self, {"code": "test"})
         self.controllers[name] = (loop, keeper)
 
     def propose(self) -> str:

@@ -83,7 +83,7 @@ def open_desk(*, with_loop: bool = True, ready_after_s: float = 3600.0) -> Itera
     store.add_lane(LANE, LANE.incumbent, first_split(), ADD_LANE)
     service = Service(store)
     keeper = FleetKeeper(MemoryFleet(clock.monotonic_s, ready_after_s=ready_after_s), period_s=0.02)
-    loop = Loop(store, MemoryLease(store, "desk"), keeper, LogNotifier(), clock)
+    loop = Loop(store, MemoryLease(store, "desk"), keeper, LogNotifier(), clock, {"code": "test"})
     stop = threading.Event()
     threads = [
         threading.Thread(target=keeper.run, args=(stop,)),

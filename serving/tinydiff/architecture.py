@@ -118,8 +118,10 @@ def build_silent_t5() -> T5EncoderModel:
         num_heads=1,
         dropout_rate=0.0,
     )
-    encoder = T5EncoderModel(config)
-    torch.nn.init.zeros_(encoder.encoder.final_layer_norm.weight)
+    with torch.random.fork_rng(devices=[]):  # built at every checkpoint: must not move the training's noise
+        encoder = T5EncoderModel(config)
+    for weight in encoder.parameters():
+        torch.nn.init.zeros_(weight)
     return encoder
 
 

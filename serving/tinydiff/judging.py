@@ -107,11 +107,15 @@ def overlap(mask: Mask, shape: str) -> float:
 
 
 def shape_is_right(pixels: Pixels, shape: str) -> bool:
-    """One blob, most like the asked shape of all six, with an overlap of at least 0.8."""
+    """One blob, and of all six shapes it is most like the asked one."""
     mask = foreground(pixels)
     overlaps = {name: overlap(mask, name) for name in SHAPES}
-    best = max(overlaps, key=overlaps.__getitem__)
-    return count_blobs(mask) == 1 and best == shape and overlaps[shape] >= SHAPE_MIN_OVERLAP
+    return count_blobs(mask) == 1 and max(overlaps, key=overlaps.__getitem__) == shape
+
+
+def shape_is_clean(pixels: Pixels, shape: str) -> bool:
+    """The right shape, and drawn with an overlap of at least 0.8; a perfect small star reaches 0.88."""
+    return shape_is_right(pixels, shape) and overlap(foreground(pixels), shape) >= SHAPE_MIN_OVERLAP
 
 
 def ink_colour(pixels: Pixels) -> str:

@@ -35,12 +35,13 @@ INTRODUCTION: Final = """\
 Written by `python -m serving.tinydiff.report`. {machine}
 
 Shares in %, pictures of 96 x 64 px. *exact*: RapidOCR reads exactly the asked word. *CER*: character
-error rate. *shape*: one blob of the right class with an overlap of at least 0.8, or the exact number of
-dots. *colour*: the named colour nearest to the ink is the asked one. *deviation*: root of the mean
-variance over the seeds of a prompt, pixels in 0..1. In the table of variants the words' columns are
-*exact*, and times are those of one request at a time, *cpu* the processor's, *wall* the clock's, which
-other work on the machine stretches. The sheets show, row by row, held-out words, random letters, digits,
-words under shapes, small shapes, large shapes and dots.
+error rate. *shape*: one blob, most like the asked one of the six shapes, or the exact number of dots.
+*clean*: that, and an overlap with the shape's outline of at least 0.8. *colour*: the named colour
+nearest to the ink is the asked one. *deviation*: root of the mean variance over the seeds of a prompt,
+pixels in 0..1. In the table of variants the words' columns are *exact*, and times are those of one
+request at a time, *cpu* the processor's, *wall* the clock's, which other work on the machine stretches.
+The sheets show, row by row, held-out words, random letters, digits, words under shapes, small shapes,
+large shapes and dots.
 """
 
 
@@ -71,7 +72,7 @@ def _table(columns: list[str]) -> str:
 
 
 def _group_row(row: GroupScore) -> str:
-    cells = (_share(row.exact), _share(row.error_rate), _share(row.shape), _share(row.colour))
+    cells = (_share(row.exact), _share(row.error_rate), _share(row.shape), _share(row.clean), _share(row.colour))
     return f"| {row.group} | {row.pictures} | {' | '.join(cells)} | {row.deviation:.4f} |"
 
 
@@ -115,7 +116,7 @@ def report_text(measured: list[Measured], by_steps: dict[int, list[Timing]]) -> 
     sections = (
         INTRODUCTION.format(machine=_machine()),
         f"## The incumbent: {INCUMBENT.steps} steps, guidance {INCUMBENT.guidance_scale:g}\n",
-        _table(["group", "pictures", "exact", "CER", "shape", "colour", "deviation"])
+        _table(["group", "pictures", "exact", "CER", "shape", "clean", "colour", "deviation"])
         + "\n".join(_group_row(row) for row in score(measured[0].judged)),
         "\n## Variants, the same prompts and seeds\n",
         _table([*variant_columns, *TIME_COLUMNS]) + "\n".join(_variant_row(one) for one in measured),

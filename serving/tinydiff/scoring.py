@@ -13,13 +13,14 @@ from serving.tinydiff.scenes import Scene
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One picture's marks; ``error_rate`` is None without a word, ``shape`` without a shape or dots."""
+    """One picture's marks; a mark is None where the scene did not ask for it."""
 
     case: Case
     pixels: Pixels
     seen: str
     error_rate: float | None
     shape: bool | None
+    clean: bool | None
     colour: bool
 
     @property
@@ -37,16 +38,19 @@ class GroupScore:
     exact: float | None
     error_rate: float | None
     shape: float | None
+    clean: float | None
     colour: float
     deviation: float
+
+
+def _shape_part(pixels: Pixels, scene: Scene) -> Pixels:
+    return pixels[: judging.LOGO_BOTTOM_PX] if scene.word else pixels
 
 
 def _shape_verdict(pixels: Pixels, scene: Scene) -> bool | None:
     if scene.count:
         return judging.count_blobs(judging.foreground(pixels)) == scene.count
-    if not scene.shape:
-        return None
-    return judging.shape_is_right(pixels[: judging.LOGO_BOTTOM_PX] if scene.word else pixels, scene.shape)
+    return judging.shape_is_right(_shape_part(pixels, scene), scene.shape) if scene.shape else None
 
 
 def judge(case: Case, pixels: Pixels) -> Judged:
@@ -56,7 +60,8 @@ def judge(case: Case, pixels: Pixels) -> Judged:
     rate = judging.character_error_rate(seen, scene.word) if scene.word else None
     inked = pixels[judging.LOGO_BOTTOM_PX :] if scene.word and scene.shape else pixels
     colour = judging.ink_colour(inked) == scene.colour
-    return Judged(case, pixels, seen, rate, _shape_verdict(pixels, scene), colour)
+    clean = judging.shape_is_clean(_shape_part(pixels, scene), scene.shape) if scene.shape else None
+    return Judged(case, pixels, seen, rate, _shape_verdict(pixels, scene), clean, colour)
 
 
 def _mean(values: list[float]) -> float | None:
@@ -79,6 +84,7 @@ def score_group(group: str, judged: list[Judged]) -> GroupScore:
         _mean([float(rate == 0) for rate in rates]),
         _mean(rates),
         _mean(shapes),
+        _mean([float(mark.clean) for mark in judged if mark.clean is not None]),
         fmean(float(mark.colour) for mark in judged),
         fmean(seed_deviation([mark.pixels for mark in marks]) for marks in by_prompt),
     )

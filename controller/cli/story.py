@@ -22,6 +22,8 @@ LOWEST_RATE_PER_S = 0.2
 USED_CAPACITY = 0.45
 """Of what the incumbent alone can draw; the candidate and the scorers need the rest of the same processors."""
 TIMED_DRAWS = 5
+HISTORY_ANSWERS = 40
+"""Of the incumbent, before each proposal: the tests are tuned on its record, and stand still without one."""
 CHAPTER_TIMEOUT_S = 1200.0
 _SETTLED = re.compile(r"share 0 everywhere after ([0-9.]+) s")
 
@@ -90,6 +92,14 @@ class Audience:
             and answer.fallback is None
         ]
 
+    def wait_for(self, answers: int) -> None:
+        """Return when so many more answers are in; UnavailableError when they don't come."""
+        wanted, give_up_s = len(self.answers) + answers, time.monotonic() + CHAPTER_TIMEOUT_S
+        while len(self.answers) < wanted:
+            if time.monotonic() > give_up_s:
+                raise UnavailableError("users get no answers; `gatectl doctor` looks at every part")
+            time.sleep(0.2)
+
     @property
     def errors(self) -> int:
         """Return how many requests were not answered with an image."""
@@ -133,6 +143,7 @@ def affordable_rate(gateway_url: str) -> float:
 
 def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glimpse], None]) -> Outcome:
     """Propose the chapter's candidate, follow it to its end, and return what can be said about it."""
+    users.wait_for(HISTORY_ANSWERS)
     started_s = time.time()
     row = client.post("/rollouts", proposal(chapter.manifest, reason=f"demo: {chapter.title}"))
     view: dict[str, Any] = row

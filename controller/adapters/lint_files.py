@@ -6,27 +6,23 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from controller.adapters.model_folder import read_model_folder
 from controller.core.lane import Lane
 from controller.core.policy import Policy
 from controller.errors import InvalidFileError, Problem
 from controller.lint import Facts, Finding, ModelFolder, Price, judge, of_problem
 from controller.schema import POLICIES, load_policy
+from controller.schema.__main__ import FILES
 from controller.schema.candidate import CandidateFile
 from controller.schema.document import Document, Loc, read
-from controller.schema.faults import Fault, FileModel, accept, nearest
+from controller.schema.faults import Fault, accept, nearest
 from controller.schema.lane import LaneFile
 from controller.schema.model import DIFFUSERS, Known
-from controller.schema.policy import PolicyFile
 from controller.schema.prices import PricesFile
 from controller.schema.sources import Sources
 
-KINDS: Mapping[str, type[FileModel]] = {
-    "candidate": CandidateFile,
-    "lane": LaneFile,
-    "policy": PolicyFile,
-    "prices": PricesFile,
-}
 _BY_CONTENT = "0" * 64
 
 
@@ -103,11 +99,11 @@ def _problems(document: Document, known: Known) -> Iterable[Problem]:
     if "schema_version" not in document.value and "kind" not in document.value:
         message = "is no manifest: it has no `schema_version` and no `kind`; it is judged as foreign configuration"
         return (*document.faults.values(), document.problem((), message))
-    model: type[FileModel] = CandidateFile
+    model: type[BaseModel] = CandidateFile
     if isinstance(kind, str):
-        if kind not in KINDS:
-            return (document.problem(("kind",), f"unknown kind; {nearest(kind, tuple(KINDS))}"),)
-        model = KINDS[kind]
+        if kind not in FILES:
+            return (document.problem(("kind",), f"unknown kind; {nearest(kind, tuple(FILES))}"),)
+        model = FILES[kind]
     try:
         accept(document, model, known)
     except InvalidFileError as error:

@@ -48,6 +48,8 @@ def _shapes(path: Path) -> Iterator[list[int]]:
         if length > MAX_JSON_BYTES:
             raise ValueError(f"{path} is no safetensors file")
         header = json.loads(stream.read(length))
+    if not isinstance(header, dict):
+        raise ValueError(f"{path} is no safetensors file")  # noqa: TRY004 - a wrong content, not a wrong argument
     yield from (tensor["shape"] for name, tensor in header.items() if name != "__metadata__")
 
 

@@ -30,9 +30,10 @@ class Topic(StrEnum):
     ARM = "arm"
     POLICY = "policy"
     PRICES = "prices"
+    OTHER = "other"
 
 
-TOPICS = {"policy": Topic.POLICY, "prices": Topic.PRICES}
+TOPICS = {"candidate": Topic.ARM, "lane": Topic.ARM, "policy": Topic.POLICY, "prices": Topic.PRICES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Subject:
         self.facts = facts
         self.kind = document.value.get("kind")
         self.ours = "kind" in document.value or "schema_version" in document.value
-        self.topic = TOPICS.get(str(self.kind), Topic.ARM)
+        self.topic = TOPICS.get(self.kind, Topic.OTHER) if isinstance(self.kind, str) else Topic.ARM
         self._root: Loc = ("incumbent",) if self.kind == "lane" else ()
 
     def at(self, *loc: str | int) -> Any:

@@ -127,7 +127,7 @@ def test_the_nearest_legal_value_is_named(changes: Mapping[str, Any], nearest: s
         {"model": {"source": 7, "scheduler": [], "options": 3}, "sampling": "fast", "resources": None},
         {"kind": "candidate", "model": [1, 2], "sampling": {"steps": True, "width_px": "wide"}, "tenants": 5},
         {"kind": "lane", "incumbent": 3, "lanes": {"a": 1}, "prompts": [1, None], "seed": [None, "x"]},
-        {"kind": ["candidate"], "size": "axb", "model": "gpt-image-2", "retry_on": None},
+        {"kind": ["candidate"], "n": 2, "size": "axb", "model": "gpt-image-2", "retry_on": None},
         {"kind": "prices", "prices": [1]},
         {"kind": "prices", "prices": {"L4": 3, "T4": {"usd_per_hour": "many", "date": 7}}},
         {"kind": "policy", "criteria": {"statistic": ["p99"]}, "samples": 3},

@@ -17,17 +17,13 @@ HISTORY_WINDOWS = 720
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A judge with its place in the stored evidence, and the row that is not stored yet."""
+    """A judge with its place in the stored evidence, what it says, and the row that is not stored yet."""
 
     judge: Judge
+    assessment: Assessment
     seq: int
     digest: Digest | None
     unsaved: EvidenceRow | None = None
-
-    @property
-    def assessment(self) -> Assessment:
-        """Return what the evidence read so far says."""
-        return assess(self.judge)
 
 
 class EvidenceReader:
@@ -57,20 +53,25 @@ class EvidenceReader:
         if kept is None:
             history = self._history(row, rollout, world, live)
             payload |= {"history": history.to_json(), "timeout_s": row.lane.timeout_s}
-            kept = Reading(start(rollout.policy, row.lane.timeout_s, history), 0, None)
+            judge = start(rollout.policy, row.lane.timeout_s, history)
+            kept = Reading(judge, assess(judge), 0, None)
         epochs = (rollout.epochs[0].epoch, rollout.epochs[-1].epoch)
         from_window = max(0, min(window for window, _ in kept.judge.cursors))
         evidence = gather(self._store.tallies(rollout.lane, epochs, from_window), world, live)
         judge, units = advance(kept.judge, evidence, rollout.epochs)
         if not units and kept.seq > 0:
             return kept
-        payload |= {"units": [unit.to_json() for unit in units], "assessment": assess(judge).to_json()}
+        assessment = assess(judge)
+        payload |= {"units": [unit.to_json() for unit in units], "assessment": assessment.to_json()}
         fresh = EvidenceRow(rollout.id, kept.seq + 1, payload, digest_of(payload))
-        return Reading(judge, fresh.seq, fresh.digest, fresh)
+        return Reading(judge, assessment, fresh.seq, fresh.digest, fresh)
 
     def _restore(self, rollout: Rollout) -> Reading | None:
         rows = self._store.evidence(rollout.id)
-        return Reading(refold(rollout, rows), rows[-1].seq, rows[-1].digest) if rows else None
+        if not rows:
+            return None
+        judge = refold(rollout, rows)
+        return Reading(judge, assess(judge), rows[-1].seq, rows[-1].digest)
 
     def _history(self, row: LaneRow, rollout: Rollout, world: World, live: frozenset[str]) -> WindowTally:
         """Return what the incumbent did alone, in the epoch before the rollout's first."""

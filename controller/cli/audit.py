@@ -56,4 +56,6 @@ def entry_line(entry: dict[str, Any]) -> str:
     states = "" if not entry["to_state"] else f" {entry['from_state'] or '-'} -> {entry['to_state']}"
     about = entry["rollout"] or entry["lane"] or "-"
     who = f"{entry['actor']}: {entry['action']}{states}"
-    return f"{entry['seq']:>5}  {entry['at'][:19]}  {about:<10} {who}: {entry['reason']}"
+    passed = entry["detail"].get("overrides")
+    lint = f" (lets lint's findings pass: {', '.join(passed)})" if passed else ""
+    return f"{entry['seq']:>5}  {entry['at'][:19]}  {about:<10} {who}: {entry['reason']}{lint}"

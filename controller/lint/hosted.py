@@ -11,7 +11,6 @@ OPENAI, IDEOGRAM, STABILITY = "openai", "ideogram", "stability"
 PROVIDERS = (OPENAI, IDEOGRAM, STABILITY)
 
 SHUTDOWN: Mapping[str, tuple[date, str]] = {
-    "dall-e-2": (date(2026, 5, 12), "gpt-image-2"),
     "dall-e-3": (date(2026, 5, 12), "gpt-image-2"),
     "gpt-image-1": (date(2026, 10, 23), "gpt-image-2"),
     "gpt-image-1-mini": (date(2026, 12, 1), "gpt-image-2"),
@@ -74,7 +73,13 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 MOST_IMAGES: Mapping[str, int] = {"dall-e-3": 1, "gpt-image": 10, IDEOGRAM: 8, STABILITY: 1}
 DROPS_NEGATIVE_PROMPT = (OPENAI,)
+_DATED = re.compile(r"-\d{4}-\d\d-\d\d$")
 _IDEOGRAM_MODEL = re.compile(r"V_[123]\w*|ideogram.*", re.IGNORECASE)
+
+
+def shutdown(model: str) -> tuple[date | None, str]:
+    """Return a model's last day and its successor; a dated snapshot ends with its model."""
+    return SHUTDOWN.get(_DATED.sub("", model), (None, ""))
 
 
 def provider_of(model: str) -> str:

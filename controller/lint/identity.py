@@ -50,7 +50,7 @@ def model_retired_or_retiring(subject: Subject) -> Iterator[Hit]:
     source, stated = subject.source, subject.text(keys.SHUTDOWN)
     if not source:
         return
-    ends, successor = hosted.SHUTDOWN.get(source.value, (None, ""))
+    ends, successor = hosted.shutdown(source.value)
     ends = _day(stated.value) if stated else ends
     if ends and ends - subject.facts.today < NOTICE:
         gone = ends <= subject.facts.today
@@ -64,7 +64,7 @@ def rollback_target_unavailable(subject: Subject) -> Iterator[Hit]:
     incumbent = subject.incumbent
     if not incumbent:
         return
-    ends, _ = hosted.SHUTDOWN.get(incumbent.source, (None, ""))
+    ends, _ = hosted.shutdown(incumbent.source)
     lane = subject.text(keys.LANE)
     place = lane.loc if lane else subject.place("model.source")
     if ends and ends <= subject.facts.today:

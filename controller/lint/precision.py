@@ -12,6 +12,7 @@ from controller.schema.document import shown
 
 ERROR, WARNING = Severity.ERROR, Severity.WARNING
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "half": "float16"}
+_OLD_ALLOCATOR = "PYTORCH_CUDA_ALLOC_CONF"
 _QUANTIZED = ("int8", "int4", "nf4", "fp4", "fp8", "float8", "gguf", "q4", "q8")
 
 
@@ -102,8 +103,9 @@ def lossy_vae_or_attn_swap(subject: Subject) -> Iterator[Hit]:
 @rule(WARNING, fix="PYTORCH_ALLOC_CONF, set before torch is imported")
 def alloc_conf_deprecated(subject: Subject) -> Iterator[Hit]:
     """Torch has renamed PYTORCH_CUDA_ALLOC_CONF; the old name warns today and is ignored one day."""
-    for found in subject.all(("PYTORCH_CUDA_ALLOC_CONF",)):
-        yield Hit(found.loc, "PYTORCH_CUDA_ALLOC_CONF is deprecated")
+    for loc in subject.document.values:
+        if loc and (loc[-1] == _OLD_ALLOCATOR or subject.at(*loc) == _OLD_ALLOCATOR):
+            yield Hit(loc, f"{_OLD_ALLOCATOR} is deprecated")
 
 
 def _half(subject: Subject) -> str:

@@ -33,7 +33,14 @@ class Topic(StrEnum):
     OTHER = "other"
 
 
-TOPICS = {"candidate": Topic.ARM, "lane": Topic.ARM, "policy": Topic.POLICY, "prices": Topic.PRICES}
+TOPICS = {
+    "candidate": Topic.ARM,
+    "lane": Topic.ARM,
+    "policy": Topic.POLICY,
+    "prices": Topic.PRICES,
+    "suite": Topic.OTHER,
+    "scenario": Topic.OTHER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,8 @@ class Subject:
         self.document = document
         self.facts = facts
         self.kind = document.value.get("kind")
-        self.ours = "kind" in document.value or "schema_version" in document.value
-        self.topic = TOPICS.get(self.kind, Topic.OTHER) if isinstance(self.kind, str) else Topic.ARM
+        self.ours = "schema_version" in document.value or (isinstance(self.kind, str) and self.kind in TOPICS)
+        self.topic = TOPICS.get(self.kind, Topic.ARM) if isinstance(self.kind, str) else Topic.ARM
         self._root: Loc = ("incumbent",) if self.kind == "lane" else ()
 
     def at(self, *loc: str | int) -> Any:

@@ -99,6 +99,8 @@ class ModelFile(FileModel):
     scheduler: SchedulerFile
     options: dict[str, JsonValue] = Field(default_factory=dict)
     variant: Name | None = None
+    license_ack: Text | None = None
+    """Which agreement covers the weights, where their licence asks for one; it decides nothing about images."""
 
     @field_validator("provider", mode="before")
     @classmethod

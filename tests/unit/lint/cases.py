@@ -88,6 +88,12 @@ def _precision() -> Iterator[Case]:
     env = "PYTORCH_CUDA_ALLOC_CONF"
     segments = "expandable_segments:True"
     yield Case(
+        "alloc-conf-deprecated",
+        "env[0].name",
+        {"kind": "RayService", "env": [{"name": env, "value": segments}]},
+        {"kind": "RayService", "env": [{"name": "PYTORCH_ALLOC_CONF", "value": segments}]},
+    )
+    yield Case(
         "alloc-conf-deprecated", f"env.{env}", _call(env={env: segments}), _call(env={"PYTORCH_ALLOC_CONF": segments})
     )
 
@@ -167,6 +173,9 @@ def _identity() -> Iterator[Case]:
     yield Case("revision-unpinned", "model", {"model": MEDIUM}, _call())
     yield Case("revision-unpinned", "model", _hosted("chatgpt-image-latest"), _hosted("gpt-image-2"))
     yield Case("model-retired-or-retiring", "model", _hosted("dall-e-3"), _hosted("gpt-image-2"))
+    yield Case(
+        "model-retired-or-retiring", "model", _hosted("gpt-image-1-2026-01-15"), _hosted("gpt-image-2-2026-09-08")
+    )
     ends = {"model": "gpt-image-2", "shutdown_date": "2027-01-01"}
     yield Case("model-retired-or-retiring", "model", ends, {**ends, "shutdown_date": "2027-12-01"})
     retired = with_incumbent(provider="openai", source="dall-e-3", revision="")

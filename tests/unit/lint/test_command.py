@@ -119,6 +119,7 @@ def test_an_override_is_audited(gatectl: Gatectl, desk: Desk) -> None:
     entries = list(desk.service.audit("r-0001"))
     assert entries[0].reason == "a question of taste"
     assert entries[0].detail["overrides"] == [RULE]
+    assert f"lets lint's findings pass: {RULE}" in gatectl("explain", "r-0001").out
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from controller.adapters.lint_files import Surroundings
 from controller.adapters.model_folder import read_model_folder
 from controller.lint import Finding, Severity
-from controller.schema import POLICIES
+from controller.schema import POLICIES, load_candidate
 from tests.unit.lint.desk import TODAY, ours, rules
 
 HERE = Surroundings(TODAY)
@@ -125,6 +125,17 @@ def test_what_ships_passes_but_for_the_wrong_scheduler(path: Path) -> None:
 def test_policies_lanes_and_prices_pass(path: Path) -> None:
     """The other files that ship have no errors."""
     assert _errors(HERE.lint(path)) == []
+
+
+def test_a_licence_is_acknowledged_in_the_manifest(write: Write) -> None:
+    """`license_ack` is a key of a manifest, answers the rule, and does not change what the model is."""
+    said = {"model.license_ack": "community licence, revenue below 1 million USD"}
+    assert "licence-unacknowledged" in rules(HERE.lint(write(ours())))
+    silent = load_candidate(write(ours())).spec.digest
+    found = HERE.lint(write(ours(said)))
+    assert "licence-unacknowledged" not in rules(found)
+    assert "schema" not in rules(found)
+    assert load_candidate(write(ours(said))).spec.digest == silent
 
 
 def test_an_unknown_policy_is_a_finding(write: Write) -> None:

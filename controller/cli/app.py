@@ -23,6 +23,7 @@ from controller.cli import (
     propose,
     serve_controller,
     show,
+    simulate,
     up,
     watch,
     wishes,
@@ -55,6 +56,7 @@ app.command("explain")(explain.explain)
 wishes.register(app)
 app.add_typer(audit.app, name="audit")
 app.command("load")(load.load)
+app.command("simulate")(simulate.simulate)
 app.command("serve-controller", hidden=True)(serve_controller.serve_controller)
 
 

@@ -145,13 +145,17 @@ def _say_outcome(outcome: "Outcome", say: Say) -> None:
 def _say_end(outcomes: "list[Outcome]", users: "Audience", found: dict[str, Any], say: Say) -> None:
     from controller.cli.audit import verified
     from controller.cli.story import certified
+    from controller.cli.words import percent
 
     answers = users.traffic.summary()
     say(f"Users: {answers['answered']} answers, {users.errors} errors")
     say(f"Audit log: {verified(found)}\n")
     if outcomes and outcomes[0].state == "promoted":
         proven, opened = certified(outcomes[0])
-        say("What the policy `demo` proved of the promoted model, at most 1 in 20 such promotions being wrong:")
+        often = percent(outcomes[0].false_promote)
+        say(
+            f"What was proven of the promoted model (one that breaks such a limit passes in at most {often} of rollouts):"
+        )
         for text in proven:
             say(f"  + {text}")
         say("What it did not:")

@@ -54,7 +54,8 @@ class Outcome:
 
     `images` counts, per arm, the answers that the server says the arm was asked for; `seen` the bad images that users
     got, by the server's books, `seen_by_client` by the client's. `exposed_s` is the time from the first candidate
-    image in the client's hands to share 0 at every gateway, None for what was promoted.
+    image in the client's hands to share 0 at every gateway, None for what was promoted. `false_promote` is the policy's
+    budget: how often a model that breaks a limit may be promoted.
     """
 
     title: str
@@ -67,6 +68,7 @@ class Outcome:
     seen_by_client: int
     exposed_s: float | None
     took_s: float
+    false_promote: float
     criteria: list[dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
@@ -145,7 +147,8 @@ def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glim
     """Propose the chapter's candidate, follow it to its end, and return what can be said about it."""
     users.wait_for(HISTORY_ANSWERS)
     started_s = time.time()
-    row = client.post("/rollouts", proposal(chapter.manifest, reason=f"demo: {chapter.title}"))
+    body = proposal(chapter.manifest, reason=f"demo: {chapter.title}")
+    row = client.post("/rollouts", body)
     view: dict[str, Any] = row
     for glimpse in glimpses(client, row["id"]):
         show(glimpse)
@@ -153,31 +156,33 @@ def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glim
         if time.time() - started_s > CHAPTER_TIMEOUT_S:
             raise UnavailableError(f"{row['id']} is undecided after {CHAPTER_TIMEOUT_S / 60:.0f} minutes; gave up")
     images = users.candidate_images(started_s)
+    steps = {entry["to_state"]: entry for entry in client.audit(view["id"])}
     exposed_s = None
     if chapter.expected == "reverted" and images:
-        exposed_s = _share_zero_at_s(client, view) - images[0].time_s
+        exposed_s = _share_zero_at_s(view, steps) - images[0].time_s
     return Outcome(
         title=chapter.title,
         rollout=view["id"],
         state=view["state"],
         as_told=view["state"] == chapter.expected,
-        reason=view["reason"],
+        # Of a promotion the last step only says that it baked; why it came to that was said before.
+        reason=steps.get("promoting", view)["reason"] if view["state"] == "promoted" else view["reason"],
         images=view["requests"],
         seen=view["seen"],
         seen_by_client=len(images),
         exposed_s=None if exposed_s is None else round(exposed_s, 1),
         took_s=round(time.time() - started_s, 1),
+        false_promote=body["policy"]["budget"]["false_promote"],
         criteria=view["criteria"],
     )
 
 
-def _share_zero_at_s(client: Client, view: dict[str, Any]) -> float:
+def _share_zero_at_s(view: dict[str, Any], steps: dict[str, dict[str, Any]]) -> float:
     """Return when (Unix seconds) every gateway had share 0; if nothing tells, the last step is an upper bound."""
-    steps = {entry["to_state"]: entry["at"] for entry in client.audit(view["id"])}
     settled = _SETTLED.search(view["reason"])
     if settled and "reverting" in steps:
-        return datetime.fromisoformat(steps["reverting"]).timestamp() + float(settled[1])
-    return datetime.fromisoformat(steps[view["state"]]).timestamp()
+        return datetime.fromisoformat(steps["reverting"]["at"]).timestamp() + float(settled[1])
+    return datetime.fromisoformat(steps[view["state"]]["at"]).timestamp()
 
 
 def told_before(client: Client) -> str | None:

@@ -74,10 +74,10 @@ class Surroundings:
             return None, (document.problem(("policy",), error.problems[0].message),)
 
     def _lane(self, document: Document) -> Lane | None:
-        name = document.value.get("lane")
+        name, kind = document.value.get("lane"), document.value.get("kind")
         paths = sorted((self.policies / "lanes").glob("*.yaml"))
         path = next((path for path in paths if path.stem == name), None)
-        if path is None or document.value.get("kind") != "candidate":
+        if path is None or kind in FILES.keys() - {"candidate"}:
             return None
         try:
             sources = UnhashedSources(path.parent)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from controller.lint import RULES, Finding, Rule, Severity, family, refuses
 from controller.version import VERSION
@@ -55,7 +56,7 @@ def as_sarif(report: Report) -> dict[str, Any]:
 
 def _sarif_result(path: str, finding: Finding) -> dict[str, Any]:
     place = {
-        "artifactLocation": {"uri": PurePath(path).as_posix()},
+        "artifactLocation": {"uri": quote(PurePath(path).as_posix())},
         "region": {"startLine": finding.line, "startColumn": finding.column},
     }
     waiver = finding.waiver

@@ -35,7 +35,7 @@ def revision_unpinned(subject: Subject) -> Iterator[Hit]:
     source, revision = subject.source, subject.text(keys.REVISION)
     if not source:
         return
-    if subject.local and not subject.facts.folder:
+    if subject.local and not subject.facts.folder and not _is_a_path(source.value):
         if not revision:
             yield Hit(source.loc, f"no revision of {shown(source.value)} is stated: main moves")
         elif not _COMMIT.fullmatch(revision.value):
@@ -95,6 +95,11 @@ def remote_code_kernel(subject: Subject) -> Iterator[Hit]:
     for found in subject.all(keys.ATTENTION):
         if str(found.value).endswith(_CODE_KERNEL):
             yield Hit(found.loc, f"{shown(str(found.value))} downloads a kernel and runs it", "native")
+
+
+def _is_a_path(source: str) -> bool:
+    """Say whether a source can only be a folder; that it is missing is the schema's to tell."""
+    return source.startswith((".", "/", "~")) or source.count("/") > 1
 
 
 def _day(text: str) -> date | None:

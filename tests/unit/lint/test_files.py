@@ -192,6 +192,39 @@ def test_a_folder_states_its_digest_or_is_not_hashed(tmp_path: Path) -> None:
     assert ("schema", "model.revision") in _errors(HERE.lint(path))
 
 
+def test_a_large_folder_is_not_read(tmp_path: Path) -> None:
+    """A model of 20 GiB beside the manifest costs no more than a small one, and its size counts."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [5, 2**30], "data_offsets": [0, 20 * 2**30]}}).encode()
+    (tmp_path / "model" / "transformer").mkdir(parents=True)
+    index = {"_class_name": "StableDiffusion3Pipeline", "transformer": ["diffusers", "SD3Transformer2DModel"]}
+    (tmp_path / "model" / "model_index.json").write_text(json.dumps(index))
+    with (tmp_path / "model" / "transformer" / "model.safetensors").open("wb") as weights:
+        weights.write(len(header).to_bytes(8, "little") + header)
+        weights.truncate(20 * 2**30)
+    path = tmp_path / "candidate.yaml"
+    changes = {"model.source": "./model", "model.revision": None, "model.precision": "float32", "lane": "elsewhere"}
+    path.write_text(json.dumps(ours(changes)))
+    before_s = time.process_time()
+    found = HERE.lint(path)
+    assert time.process_time() - before_s < 1.0
+    assert sorted(_errors(found)) == [
+        ("precision-fp32-on-gpu", "model.precision"),
+        ("vram-budget-exceeded", "model.precision"),
+    ]
+
+
+def test_a_missing_folder_is_told_as_missing(write: Write) -> None:
+    """A path that leads nowhere is told so, not that it lacks a revision."""
+    found = HERE.lint(write(ours({"model.source": "./nowhere", "model.revision": None})))
+    assert any("model not found" in one.message for one in found if one.key == "model.source")
+
+
+def test_a_foreign_file_may_name_a_lane(write: Write) -> None:
+    """What somebody else's file says of a lane that is known here is held against that lane."""
+    found = HERE.lint(write({"model": "gpt-image-2", "lane": "preview", "timeout_s": 600}))
+    assert "timeout-vs-slo" in rules(found)
+
+
 def test_a_file_costs_little_time() -> None:
     """After the first one a file takes less than 50 ms of computing, the local model's headers included."""
     HERE.lint(SHIPPED[0])

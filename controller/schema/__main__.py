@@ -12,6 +12,7 @@ from controller.schema.candidate import CandidateFile
 from controller.schema.lane import LaneFile
 from controller.schema.policy import POLICIES, PolicyFile
 from controller.schema.prices import PricesFile
+from controller.schema.scenario import ScenarioFile
 
 FOLDER = POLICIES / "schema"
 FILES: Mapping[str, type[BaseModel]] = {
@@ -19,6 +20,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "lane": LaneFile,
     "policy": PolicyFile,
     "prices": PricesFile,
+    "scenario": ScenarioFile,
 }
 
 

@@ -1,0 +1,318 @@
+"""Scenario files: a synthetic world for `gatectl simulate`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from controller.core.policy import METRICS, Policy
+from controller.errors import InvalidFileError
+from controller.schema.document import Document, read, shown
+from controller.schema.faults import Fault, FileModel, accept, nearest, refuse
+from controller.schema.laws import QUANTITIES, SCORES, Law, LawFile, Part, Positive
+from controller.schema.model import Name, SchemaVersion
+from controller.schema.policy import POLICIES, load_policy
+from controller.stats.baseline import MAX_CLASSES
+from controller.stats.bins import Axis
+from controller.stats.tally import WINDOW_S
+
+_HOUR_S = 3600.0
+SCALED = tuple(metric.name for metric in METRICS.values() if metric.axis is Axis.LOG)
+RATES = ("failure", "refusal", "invalid")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What one arm does: a law per metric, rates, bursts of failures, and scales against the laws."""
+
+    laws: Mapping[str, Law]
+    rates: Mapping[str, float]
+    scale: Mapping[str, float]
+    oom_per_image: float
+    oom_burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestClass:
+    """A kind of request: its share of the traffic at the start and at the end, and its scales."""
+
+    name: str
+    share: float
+    share_end: float
+    scale: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time, in seconds from the start, in which either arm fails at a rate."""
+
+    start_s: float
+    end_s: float
+    failure_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A synthetic world; times in seconds, `candidate` behaves like the incumbent before image `from_image`.
+
+    `window_requests`: exactly so many requests in each window, else they arrive at `rate_per_s`. `within`: the
+    candidate stays within every allowed change, so that reverting it is an error.
+    """
+
+    name: str
+    policy: Policy
+    rate_per_s: float
+    window_requests: int | None
+    duration_s: float
+    timeout_s: float
+    history_requests: int
+    approve_after_s: float
+    within: bool
+    trend: float
+    daily_amplitude: float
+    noise_sigma: float
+    noise_correlation_s: float
+    score_delay_s: float
+    score_delay_sigma: float
+    score_missing: float
+    classes: tuple[RequestClass, ...]
+    outages: tuple[Outage, ...]
+    incumbent: Arm
+    candidate: Arm
+    from_image: int
+
+
+class DriftFile(FileModel):
+    """`drift:` what multiplies both arms' latency over the run."""
+
+    trend: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    daily_amplitude: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class NoiseFile(FileModel):
+    """`replica_noise:` a slow wave of each arm's own on log latency."""
+
+    sigma: Annotated[float, Field(ge=0, le=2)]
+    correlation_s: Positive
+
+
+class ScoresFile(FileModel):
+    """`scores:` when scores come and how many never do."""
+
+    median_delay_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    sigma: Annotated[float, Field(ge=0, le=5)] = 0.5
+    missing_share: Part = 0.0
+
+
+class ClassFile(FileModel):
+    """One entry of `classes:`."""
+
+    name: Name
+    share: Annotated[float, Field(gt=0, le=1)]
+    share_end: Part | None = None
+    scale: dict[str, Positive] = Field(default_factory=dict)
+
+    @field_validator("scale")
+    @classmethod
+    def _scales_quantities(cls, scale: dict[str, float]) -> dict[str, float]:
+        refuse(_scale_faults(scale))
+        return scale
+
+
+class OutageFile(FileModel):
+    """One entry of `outages:` of the provider behind both arms."""
+
+    start_h: Annotated[float, Field(ge=0)]
+    duration_h: Annotated[float, Field(gt=0)]
+    failure_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class OomFile(FileModel):
+    """`oom:` a replica dies and takes a burst of requests with it."""
+
+    per_1000_images: Annotated[float, Field(gt=0, le=1000)]
+    burst: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class ArmFile(FileModel):
+    """What one arm does; what is left out is never measured, rates are 0."""
+
+    like: Literal["incumbent"] | None = None
+    scale: dict[str, Positive] = Field(default_factory=dict)
+    from_image: Annotated[int, Field(ge=0)] = 0
+    latency_s: LawFile | None = None
+    service_s: LawFile | None = None
+    queue_s: LawFile | None = None
+    cost_usd: LawFile | None = None
+    memory_gib: LawFile | None = None
+    text_accuracy: LawFile | None = None
+    failure_rate: Part | None = None
+    refusal_rate: Part | None = None
+    invalid_rate: Part | None = None
+    oom: OomFile | None = None
+
+    @model_validator(mode="after")
+    def _laws_fit(self) -> Self:
+        refuse(self._faults())
+        return self
+
+    def _faults(self) -> Iterator[Fault]:
+        yield from ((("scale", *loc), text) for loc, text in _scale_faults(self.scale))
+        for metric, law in self.given.items():
+            families = SCORES if METRICS[metric].axis is Axis.SCORE else QUANTITIES
+            if law.family not in families:
+                yield (metric, "family"), f"{law.family} does not fit {metric}; allowed: {', '.join(families)}"
+            if law.exact_share is not None and families is QUANTITIES:
+                yield (metric, "exact_share"), "is for scores only, it is the mass at 1"
+            if law.tail is not None and families is SCORES:
+                yield (metric, "tail"), "is for quantities only; scores take exact_share"
+
+    @property
+    def given(self) -> Mapping[str, LawFile]:
+        """Return the laws that are given."""
+        metrics = [*SCALED, "text_accuracy"]
+        return {metric: getattr(self, metric) for metric in metrics if getattr(self, metric) is not None}
+
+    def core(self, base: Path, like: Arm | None) -> Arm:
+        """Return the value; `like` is what it starts from."""
+        rates = {name: getattr(self, f"{name}_rate") for name in RATES}
+        before = like or Arm({}, dict.fromkeys(RATES, 0.0), {}, 0.0, 1)
+        return Arm(
+            laws={**before.laws, **{metric: law.core(base) for metric, law in self.given.items()}},
+            rates={**before.rates, **{name: float(rate) for name, rate in rates.items() if rate is not None}},
+            scale={**before.scale, **self.scale},
+            oom_per_image=self.oom.per_1000_images / 1000 if self.oom else before.oom_per_image,
+            oom_burst=self.oom.burst if self.oom else before.oom_burst,
+        )
+
+
+class ArmsFile(FileModel):
+    """`arms:` the two sides."""
+
+    incumbent: ArmFile
+    candidate: ArmFile
+
+    @model_validator(mode="after")
+    def _incumbent_stands_alone(self) -> Self:
+        faults: list[Fault] = []
+        if self.incumbent.like is not None:
+            faults.append((("incumbent", "like"), "the incumbent is where the other starts from; give its laws"))
+        if self.incumbent.from_image:
+            faults.append((("incumbent", "from_image"), "only the candidate has a first image"))
+        refuse(faults)
+        return self
+
+
+class ScenarioFile(FileModel):
+    """A scenario file, whole."""
+
+    schema_version: SchemaVersion
+    kind: Literal["scenario"]
+    name: Name
+    policy: Annotated[str, Field(min_length=1, max_length=255)]
+    rate_per_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    window_requests: Annotated[int, Field(ge=1, le=5_000_000)] | None = None
+    max_duration_h: Annotated[float, Field(gt=0, le=24 * 365)] | None = None
+    max_requests: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    history_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 5000
+    approve_after_s: Annotated[float, Field(ge=0)] = 0.0
+    expect: Literal["promoted", "reverted"] | None = None
+    drift: DriftFile = DriftFile()
+    replica_noise: NoiseFile | None = None
+    scores: ScoresFile = ScoresFile()
+    classes: Annotated[tuple[ClassFile, ...], Field(max_length=MAX_CLASSES)] = ()
+    outages: tuple[OutageFile, ...] = ()
+    arms: ArmsFile
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        refuse(self._faults())
+        return self
+
+    def _faults(self) -> Iterator[Fault]:
+        if (self.rate_per_s is None) == (self.window_requests is None):
+            yield (), "needs either `rate_per_s` or `window_requests` (exactly so many in each window)"
+        if (self.max_duration_h is None) == (self.max_requests is None):
+            yield (), "needs either `max_duration_h` or `max_requests`, where a run ends at the latest"
+        for name in ("share", "share_end"):
+            total = sum(_share(item, name) for item in self.classes)
+            if self.classes and abs(total - 1) > 1e-6:
+                yield ("classes",), f"the {name} of all classes must add up to 1, found {total:g}"
+
+    @property
+    def rate(self) -> float:
+        """Return requests a second."""
+        return self.rate_per_s or (self.window_requests or 1) / WINDOW_S
+
+    def core(self, base: Path, policy: Policy) -> Scenario:
+        """Return the value."""
+        incumbent = self.arms.incumbent.core(base, None)
+        candidate = self.arms.candidate.core(base, incumbent if self.arms.candidate.like else None)
+        noise = self.replica_noise or NoiseFile(sigma=0.0, correlation_s=1.0)
+        classes = self.classes or (ClassFile(name="all", share=1.0),)
+        return Scenario(
+            name=self.name,
+            policy=policy,
+            rate_per_s=self.rate,
+            window_requests=self.window_requests,
+            duration_s=self.max_requests / self.rate if self.max_requests else (self.max_duration_h or 0) * _HOUR_S,
+            timeout_s=self.timeout_s,
+            history_requests=self.history_requests,
+            approve_after_s=self.approve_after_s,
+            within=candidate == incumbent if self.expect is None else self.expect == "promoted",
+            trend=self.drift.trend,
+            daily_amplitude=self.drift.daily_amplitude,
+            noise_sigma=noise.sigma,
+            noise_correlation_s=noise.correlation_s,
+            score_delay_s=self.scores.median_delay_s,
+            score_delay_sigma=self.scores.sigma,
+            score_missing=self.scores.missing_share,
+            classes=tuple(RequestClass(c.name, c.share, _share(c, "share_end"), dict(c.scale)) for c in classes),
+            outages=tuple(
+                Outage(o.start_h * _HOUR_S, (o.start_h + o.duration_h) * _HOUR_S, o.failure_rate) for o in self.outages
+            ),
+            incumbent=incumbent,
+            candidate=candidate,
+            from_image=self.arms.candidate.from_image,
+        )
+
+
+def _share(item: ClassFile, name: str) -> float:
+    return item.share_end if name == "share_end" and item.share_end is not None else item.share
+
+
+def _scale_faults(scale: Mapping[str, float]) -> Iterator[Fault]:
+    for metric in scale:
+        if metric not in SCALED:
+            yield (metric,), f"{shown(metric)} can't be scaled; {nearest(metric, SCALED)}"
+
+
+def load_scenario(path: Path, policies: Path = POLICIES) -> Scenario:
+    """Return the scenario that a file declares; InvalidFileError with every fault of it and its policy."""
+    return parse_scenario(read(path), path.parent, policies)
+
+
+def parse_scenario(document: Document, base: Path, policies: Path = POLICIES) -> Scenario:
+    """Return the scenario that a document declares; files and policies it names by path start at `base`."""
+    file = accept(document, ScenarioFile, base)
+    policy = load_policy(file.policy, policies, base)
+    scenario = file.core(base, policy)
+    problems = [document.problem(("arms", arm), text) for arm, text in _unmeasured(scenario)]
+    if problems:
+        raise InvalidFileError(tuple(problems))
+    return scenario
+
+
+def _unmeasured(scenario: Scenario) -> Sequence[tuple[str, str]]:
+    """Return the metrics that the policy judges and an arm does not draw."""
+    judged = dict.fromkeys(item.metric for item in scenario.policy.criteria if item.metric not in RATES)
+    reasons = {"latency_s": "every request takes its time", **dict.fromkeys(judged, "the policy judges it")}
+    return [
+        (arm, f"has no law for {metric}, and {reason}; give it one")
+        for arm, drawn in (("incumbent", scenario.incumbent), ("candidate", scenario.candidate))
+        for metric, reason in reasons.items()
+        if metric not in drawn.laws
+    ]

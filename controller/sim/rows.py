@@ -1,0 +1,71 @@
+"""Requests as rows: who was assigned when, what became of it, and the spans of windows that a judge reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.core.batch import Span
+from controller.stats.columns import NO_VALUE, Bools, Columns, Floats, Ints
+from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One row a request, ordered by window.
+
+    `arrival_s`: absolute; `candidate`: assigned to the rollout's candidate; `latency_s`: until it was resolved;
+    `answered`: the arm's own image went out; `cells`: metric -> cell, NO_VALUE where there is none.
+    """
+
+    names: tuple[str, ...]
+    window: Ints
+    arrival_s: Floats
+    candidate: Bools
+    kind: Ints
+    latency_s: Floats
+    answered: Bools
+    cells: Mapping[str, Ints]
+
+    def before(self, moment_s: float) -> "Rows":
+        """Return the requests that came before a moment."""
+        kept = self.arrival_s < moment_s
+        return Rows(
+            self.names,
+            self.window[kept],
+            self.arrival_s[kept],
+            self.candidate[kept],
+            self.kind[kept],
+            self.latency_s[kept],
+            self.answered[kept],
+            {metric: cell[kept] for metric, cell in self.cells.items()},
+        )
+
+    def span(self, epoch: int, stage: int, share: float) -> Span:
+        """Return the rows as windows of one epoch."""
+        windows, first = np.unique(self.window, return_index=True)
+        starts = np.append(first, len(self.window))
+        ones = np.ones(len(self.window), dtype=np.int64)
+        known_s = self.arrival_s + self.latency_s - (self.window + 1.0) * WINDOW_S
+        columns = {
+            metric: Columns(windows, starts, self.names, self.candidate, self.kind, cell, ones, known_s)
+            for metric, cell in self.cells.items()
+        }
+        requests = np.diff(starts)
+        candidates = np.add.reduceat(self.candidate.astype(np.int64), first) if len(windows) else requests
+        return Span(epoch, stage, share, columns, windows, requests - candidates, candidates)
+
+    def tally(self) -> WindowTally:
+        """Return everything as one tally of the incumbent."""
+        classes = {}
+        for kind, name in enumerate(self.names):
+            mine = self.kind == kind
+            cells = {metric: _counts(cell[mine]) for metric, cell in self.cells.items()}
+            if mine.any():
+                classes[name] = ClassTally(int(mine.sum()), cells)
+        return WindowTally({Arm.INCUMBENT: classes})
+
+
+def _counts(cells: Ints) -> dict[int, int]:
+    found, counts = np.unique(cells[cells != NO_VALUE], return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))

@@ -95,7 +95,7 @@ class PolicyFile(FileModel):
     @field_validator("stages")
     @classmethod
     def _stages_climb(cls, stages: tuple[StageFile, ...]) -> tuple[StageFile, ...]:
-        refuse(_stage_faults(stages))
+        refuse(stage_faults(stages))
         return stages
 
     @field_validator("criteria")
@@ -123,7 +123,8 @@ class PolicyFile(FileModel):
         )
 
 
-def _stage_faults(stages: tuple[StageFile, ...]) -> Iterator[Fault]:
+def stage_faults(stages: tuple[StageFile, ...]) -> Iterator[Fault]:
+    """Yield what is wrong with stages that are sound one by one."""
     highest = 0.0
     for index, stage in enumerate(stages):
         if stage.shadow is not None and highest:

@@ -1,37 +1,24 @@
 """Scenario files: a synthetic world for `gatectl simulate`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from controller.core.policy import METRICS, Policy
+from controller.core.policy import Policy
 from controller.errors import InvalidFileError
-from controller.schema.document import Document, read, shown
-from controller.schema.faults import Fault, FileModel, accept, nearest, refuse
-from controller.schema.laws import QUANTITIES, SCORES, Law, LawFile, Part, Positive
+from controller.schema.arms import RATES, Arm, ArmsFile, scale_faults
+from controller.schema.document import Document, read
+from controller.schema.faults import Fault, FileModel, accept, refuse
+from controller.schema.laws import Part, Positive
 from controller.schema.model import Name, SchemaVersion
-from controller.schema.policy import POLICIES, load_policy
+from controller.schema.policy import POLICIES, StageFile, load_policy, stage_faults
 from controller.stats.baseline import MAX_CLASSES
-from controller.stats.bins import Axis
 from controller.stats.tally import WINDOW_S
 
 _HOUR_S = 3600.0
-SCALED = tuple(metric.name for metric in METRICS.values() if metric.axis is Axis.LOG)
-RATES = ("failure", "refusal", "invalid")
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """What one arm does: a law per metric, rates, bursts of failures, and scales against the laws."""
-
-    laws: Mapping[str, Law]
-    rates: Mapping[str, float]
-    scale: Mapping[str, float]
-    oom_per_image: float
-    oom_burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +104,7 @@ class ClassFile(FileModel):
     @field_validator("scale")
     @classmethod
     def _scales_quantities(cls, scale: dict[str, float]) -> dict[str, float]:
-        refuse(_scale_faults(scale))
+        refuse(scale_faults(scale))
         return scale
 
 
@@ -129,82 +116,6 @@ class OutageFile(FileModel):
     failure_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
-class OomFile(FileModel):
-    """`oom:` a replica dies and takes a burst of requests with it."""
-
-    per_1000_images: Annotated[float, Field(gt=0, le=1000)]
-    burst: Annotated[int, Field(ge=1, le=1000)] = 1
-
-
-class ArmFile(FileModel):
-    """What one arm does; what is left out is never measured, rates are 0."""
-
-    like: Literal["incumbent"] | None = None
-    scale: dict[str, Positive] = Field(default_factory=dict)
-    from_image: Annotated[int, Field(ge=0)] = 0
-    latency_s: LawFile | None = None
-    service_s: LawFile | None = None
-    queue_s: LawFile | None = None
-    cost_usd: LawFile | None = None
-    memory_gib: LawFile | None = None
-    text_accuracy: LawFile | None = None
-    failure_rate: Part | None = None
-    refusal_rate: Part | None = None
-    invalid_rate: Part | None = None
-    oom: OomFile | None = None
-
-    @model_validator(mode="after")
-    def _laws_fit(self) -> Self:
-        refuse(self._faults())
-        return self
-
-    def _faults(self) -> Iterator[Fault]:
-        yield from ((("scale", *loc), text) for loc, text in _scale_faults(self.scale))
-        for metric, law in self.given.items():
-            families = SCORES if METRICS[metric].axis is Axis.SCORE else QUANTITIES
-            if law.family not in families:
-                yield (metric, "family"), f"{law.family} does not fit {metric}; allowed: {', '.join(families)}"
-            if law.exact_share is not None and families is QUANTITIES:
-                yield (metric, "exact_share"), "is for scores only, it is the mass at 1"
-            if law.tail is not None and families is SCORES:
-                yield (metric, "tail"), "is for quantities only; scores take exact_share"
-
-    @property
-    def given(self) -> Mapping[str, LawFile]:
-        """Return the laws that are given."""
-        metrics = [*SCALED, "text_accuracy"]
-        return {metric: getattr(self, metric) for metric in metrics if getattr(self, metric) is not None}
-
-    def core(self, base: Path, like: Arm | None) -> Arm:
-        """Return the value; `like` is what it starts from."""
-        rates = {name: getattr(self, f"{name}_rate") for name in RATES}
-        before = like or Arm({}, dict.fromkeys(RATES, 0.0), {}, 0.0, 1)
-        return Arm(
-            laws={**before.laws, **{metric: law.core(base) for metric, law in self.given.items()}},
-            rates={**before.rates, **{name: float(rate) for name, rate in rates.items() if rate is not None}},
-            scale={**before.scale, **self.scale},
-            oom_per_image=self.oom.per_1000_images / 1000 if self.oom else before.oom_per_image,
-            oom_burst=self.oom.burst if self.oom else before.oom_burst,
-        )
-
-
-class ArmsFile(FileModel):
-    """`arms:` the two sides."""
-
-    incumbent: ArmFile
-    candidate: ArmFile
-
-    @model_validator(mode="after")
-    def _incumbent_stands_alone(self) -> Self:
-        faults: list[Fault] = []
-        if self.incumbent.like is not None:
-            faults.append((("incumbent", "like"), "the incumbent is where the other starts from; give its laws"))
-        if self.incumbent.from_image:
-            faults.append((("incumbent", "from_image"), "only the candidate has a first image"))
-        refuse(faults)
-        return self
-
-
 class ScenarioFile(FileModel):
     """A scenario file, whole."""
 
@@ -212,6 +123,7 @@ class ScenarioFile(FileModel):
     kind: Literal["scenario"]
     name: Name
     policy: Annotated[str, Field(min_length=1, max_length=255)]
+    stages: Annotated[tuple[StageFile, ...], Field(min_length=1)] | None = None
     rate_per_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     window_requests: Annotated[int, Field(ge=1, le=5_000_000)] | None = None
     max_duration_h: Annotated[float, Field(gt=0, le=24 * 365)] | None = None
@@ -226,6 +138,12 @@ class ScenarioFile(FileModel):
     classes: Annotated[tuple[ClassFile, ...], Field(max_length=MAX_CLASSES)] = ()
     outages: tuple[OutageFile, ...] = ()
     arms: ArmsFile
+
+    @field_validator("stages")
+    @classmethod
+    def _stages_climb(cls, stages: tuple[StageFile, ...] | None) -> tuple[StageFile, ...] | None:
+        refuse(stage_faults(stages) if stages else ())
+        return stages
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -248,7 +166,10 @@ class ScenarioFile(FileModel):
         return self.rate_per_s or (self.window_requests or 1) / WINDOW_S
 
     def core(self, base: Path, policy: Policy) -> Scenario:
-        """Return the value."""
+        """Return the value; stages given here replace the policy's."""
+        if self.stages:
+            last = len(self.stages) - 1
+            policy = replace(policy, stages=tuple(s.core(last=at == last) for at, s in enumerate(self.stages)))
         incumbent = self.arms.incumbent.core(base, None)
         candidate = self.arms.candidate.core(base, incumbent if self.arms.candidate.like else None)
         noise = self.replica_noise or NoiseFile(sigma=0.0, correlation_s=1.0)
@@ -282,12 +203,6 @@ class ScenarioFile(FileModel):
 
 def _share(item: ClassFile, name: str) -> float:
     return item.share_end if name == "share_end" and item.share_end is not None else item.share
-
-
-def _scale_faults(scale: Mapping[str, float]) -> Iterator[Fault]:
-    for metric in scale:
-        if metric not in SCALED:
-            yield (metric,), f"{shown(metric)} can't be scaled; {nearest(metric, SCALED)}"
 
 
 def load_scenario(path: Path, policies: Path = POLICIES) -> Scenario:

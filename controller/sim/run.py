@@ -110,7 +110,7 @@ class Run:
                 self._now_s = min(self._wakes())
                 self._tick(self._assess())
                 continue
-            horizon_s = self._draw()
+            horizon_s = min(self._draw(), self._end_s)
             epoch = self._split.epoch
             while self._split.epoch == epoch and (moment_s := self._next_moment(horizon_s)) is not None:
                 self._now_s = moment_s

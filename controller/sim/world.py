@@ -9,7 +9,8 @@ import numpy as np
 
 from controller.core.judge import SCORE_SETTLE_S
 from controller.core.policy import METRICS
-from controller.schema.scenario import Arm, Scenario
+from controller.schema.arms import Arm
+from controller.schema.scenario import Scenario
 from controller.sim.draws import draw_logs, draw_scores
 from controller.sim.rows import Rows
 from controller.stats.bins import LOG_HIGHEST, Axis

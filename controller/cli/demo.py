@@ -153,9 +153,7 @@ def _say_end(outcomes: "list[Outcome]", users: "Audience", found: dict[str, Any]
     if outcomes and outcomes[0].state == "promoted":
         proven, opened = certified(outcomes[0])
         often = percent(outcomes[0].false_promote)
-        say(
-            f"What was proven of the promoted model (one that breaks such a limit passes in at most {often} of rollouts):"
-        )
+        say(f"Proven of the promoted model (one that breaks such a limit passes in at most {often} of rollouts):")
         for text in proven:
             say(f"  + {text}")
         say("What it did not:")

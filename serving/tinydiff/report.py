@@ -7,6 +7,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Annotated, Final
 
 import cv2
@@ -18,6 +19,7 @@ from PIL import Image
 from rich.progress import track
 
 from serving.tinydiff.cases import Case, report_cases
+from serving.tinydiff.drawing import draw
 from serving.tinydiff.rendering import Pixels, Timing, load, paint, timings
 from serving.tinydiff.scoring import GroupScore, Judged, judge, score
 from serving.tinydiff.variants import FOLDER, INCUMBENT, VARIANTS, Variant
@@ -63,12 +65,22 @@ def measure(variant: Variant, cases: list[Case]) -> Measured:
     return Measured(variant, judged, timings(pipeline, variant, requests[:LATENCY_REQUESTS]))
 
 
+def drawn(cases: list[Case]) -> list[Judged]:
+    """The same scenes drawn instead of painted: what the judge makes of perfect pictures."""
+    return [judge(case, draw(case.scene, Random(case.seed)).pixels) for case in cases]  # noqa: S311
+
+
 def _share(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{100 * value:.{digits}f}"
 
 
 def _table(columns: list[str]) -> str:
     return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+
+
+def _groups(judged: list[Judged]) -> str:
+    columns = ["group", "pictures", "exact", "CER", "shape", "clean", "colour", "deviation"]
+    return _table(columns) + "\n".join(_group_row(row) for row in score(judged))
 
 
 def _group_row(row: GroupScore) -> str:
@@ -102,7 +114,7 @@ def _machine() -> str:
     return f"Machine: {model}, {os.cpu_count()} cores shared with other work, 1 thread used; {versions}."
 
 
-def report_text(measured: list[Measured], by_steps: dict[int, list[Timing]]) -> str:
+def report_text(measured: list[Measured], ceiling: list[Judged], by_steps: dict[int, list[Timing]]) -> str:
     """The report as Markdown."""
     variant_columns = [
         "variant",
@@ -116,8 +128,9 @@ def report_text(measured: list[Measured], by_steps: dict[int, list[Timing]]) -> 
     sections = (
         INTRODUCTION.format(machine=_machine()),
         f"## The incumbent: {INCUMBENT.steps} steps, guidance {INCUMBENT.guidance_scale:g}\n",
-        _table(["group", "pictures", "exact", "CER", "shape", "clean", "colour", "deviation"])
-        + "\n".join(_group_row(row) for row in score(measured[0].judged)),
+        _groups(measured[0].judged),
+        "\n## The judge's own limit: the same scenes as the training draws them\n",
+        _groups(ceiling),
         "\n## Variants, the same prompts and seeds\n",
         _table([*variant_columns, *TIME_COLUMNS]) + "\n".join(_variant_row(one) for one in measured),
         "\n## Latency of the shipped weights by steps\n",
@@ -156,7 +169,7 @@ def main(out: Annotated[Path, typer.Option(help="Folder to write.")] = FOLDER / 
     }
     for one in measured:
         contact_sheet(one.judged).quantize(128).save(out / f"{one.variant.name}.png", optimize=True)
-    (out / "REPORT.md").write_text(report_text(measured, by_steps), encoding="utf-8")
+    (out / "REPORT.md").write_text(report_text(measured, drawn(cases), by_steps), encoding="utf-8")
 
 
 if __name__ == "__main__":

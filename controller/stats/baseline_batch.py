@@ -14,6 +14,8 @@ from controller.stats.quantile import CLIMB_CELLS
 from controller.stats.report import is_latency
 from controller.stats.state import Pending, ProcessState, Tuning
 
+_LOOK_AHEAD = 2048
+"""Windows searched for the next change at once; a segment that ends without one is followed by the next."""
 _SPAN = 2**16
 """More than there are cells, so that (class, cell) is one number."""
 
@@ -64,7 +66,7 @@ class Release:
         first = 0
         while first < n_windows:
             self._release(int(due[first]))
-            last = first + 1 + self._next_change(due[first + 1 :])
+            last = first + 1 + self._next_change(due[first + 1 : first + _LOOK_AHEAD])
             yield first, last
             first = last
         if n_windows:

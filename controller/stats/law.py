@@ -44,11 +44,8 @@ def tune_law(classes: ClassCells) -> LawTuning:
     spread = (quantile_cell(cells, 0.75) - quantile_cell(cells, 0.25)) / 1.349
     scale = max(spread, LEAST_SCALE_CELLS)
     n = sum(cells.values())
-    ordered = sorted(cells)
-    psi = tuple(
-        math.log(sum(cells[cell] * math.exp(tilt * _score(cell, centre, scale)) for cell in ordered) / n)
-        for tilt in TILTS
-    )
+    scored = [(cells[cell], _score(cell, centre, scale)) for cell in sorted(cells)]
+    psi = tuple(math.log(sum(count * math.exp(tilt * score) for count, score in scored) / n) for tilt in TILTS)
     return LawTuning(tune_quantile(classes, 0.5), centre, scale, psi)
 
 

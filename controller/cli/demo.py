@@ -148,7 +148,9 @@ def _say_end(outcomes: "list[Outcome]", users: "Audience", found: dict[str, Any]
     from controller.cli.words import percent
 
     answers = users.traffic.summary()
-    say(f"Users: {answers['answered']} answers, {users.errors} errors")
+    failed = {status: count for status, count in answers["statuses"].items() if status != "200"}
+    why = f" (by status: {failed}, not sent: {answers['dropped']})" if users.errors else ""
+    say(f"Users: {answers['answered']} answers, {users.errors} errors{why}")
     say(f"Audit log: {verified(found)}\n")
     if outcomes and outcomes[0].state == "promoted":
         proven, opened = certified(outcomes[0])

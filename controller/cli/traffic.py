@@ -18,6 +18,8 @@ from controller.stats.bins import Axis, cell_of, value_of
 
 ANSWER_TIMEOUT_S = 120.0
 """Beyond any lane's own deadline: giving up first would hide what the gateway does at the end of it."""
+KEEP_ALIVE_S = 2.0
+"""Shorter than any server's: a request on a connection that the server is closing would count as a failure."""
 WORDS = ("OPEN", "SALE", "CAFE", "EXIT", "NEW", "FREE", "HELLO", "WORLD", "2026", "PIZZA")
 
 

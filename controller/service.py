@@ -14,8 +14,8 @@ from controller.core.states import TRANSITIONS, Kind
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
 from controller.ports import AuditDraft, Catalog, Command, LaneRow, Store
-from controller.reading import first_judge, refold_row
-from controller.stats.tally import WindowTally
+from controller.reading import HISTORY_WINDOWS, first_judge, refold_row
+from controller.stats.tally import WINDOW_S, Arm, WindowTally, merge
 from controller.view import rollout_row, rollout_view
 
 COMMANDS = {
@@ -77,6 +77,22 @@ class Service:
             if lane["name"] == name:
                 return lane
         raise UserError(f"there is no lane {name!r}; known lanes: {self._known_lanes()}")
+
+    def traffic(self, name: str) -> dict[str, Any]:
+        """Return what the lane's incumbent did in the last hour of the split in force; UserError as in `lane`."""
+        row, now_s = self._lane_row(name), self._truth.world().now_s
+        epoch, since = row.split.epoch, int(now_s / WINDOW_S) - HISTORY_WINDOWS
+        rows = self._truth.tallies(name, (epoch, epoch), since)
+        total = merge(item.tally for item in rows)
+        seconds = now_s - min((item.window for item in rows), default=0) * WINDOW_S
+        requests = sum(total.assigned(arm) for arm in Arm)
+        return {
+            "lane": name,
+            "timeout_s": row.lane.timeout_s,
+            "requests": requests,
+            "requests_per_s": requests / seconds if requests else None,
+            "incumbent": WindowTally({Arm.INCUMBENT: total.arms.get(Arm.INCUMBENT, {})}).to_json(),
+        }
 
     def propose(self, proposal: Proposal, actor: str) -> dict[str, Any]:
         """Open a rollout; UserError when it makes no sense, ConflictError when the lane is busy."""

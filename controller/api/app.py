@@ -54,6 +54,11 @@ def _questions(service: Service) -> APIRouter:
         with _missing():
             return service.lane(name)
 
+    @router.get("/lanes/{name}/traffic")
+    def traffic(name: str) -> Json:
+        with _missing():
+            return service.traffic(name)
+
     @router.get("/rollouts")
     def rollouts(limit: int = 100) -> list[Json]:
         if not 0 < limit <= 1000:

@@ -20,6 +20,7 @@ from controller.cli import (
     lint,
     list_rollouts,
     load,
+    plan,
     propose,
     serve_controller,
     show,
@@ -56,6 +57,7 @@ app.command("explain")(explain.explain)
 wishes.register(app)
 app.add_typer(audit.app, name="audit")
 app.command("load")(load.load)
+app.command("plan")(plan.plan)
 app.command("simulate")(simulate.simulate)
 app.command("serve-controller", hidden=True)(serve_controller.serve_controller)
 

@@ -97,6 +97,8 @@ def judge_of(policy: Policy, slots: Sequence[Slot]) -> Judge:
 def fold_slot(slot: Slot, span: Span) -> tuple[Slot, Said]:
     """Let one process read all windows of a span; return what it said after each."""
     columns = span.columns[slot.process.setting.metric]
+    if not len(span.windows):
+        return slot, Said(fold_many(slot.process, span.share, columns)[1], np.zeros(0), np.zeros(0))
     process, path = fold_many(slot.process, span.share, columns)
     nothing = np.zeros(len(span.windows))
     mirror, mirror_harm = slot.mirror, nothing
@@ -104,10 +106,8 @@ def fold_slot(slot: Slot, span: Span) -> tuple[Slot, Said]:
         mirror, mirrored = fold_many(mirror, 1 - span.share, columns.swapped())
         mirror_harm = mirrored.log_harm
     counted, log_sample_ratio = slot.sample_ratio, nothing
-    if counted is not None and len(span.windows):
+    if counted is not None:
         counted, log_sample_ratio = sample_ratio.fold_many(counted, span.share, span.incumbents, span.candidates)
-    if not len(span.windows):
-        return slot, Said(path, mirror_harm, log_sample_ratio)
     seen = span.windows[span.candidates > 0]
     images = slot.images.get(span.stage, 0) + int(span.candidates.sum())
     after = Slot(

@@ -1,0 +1,231 @@
+"""What a policy can find, how long it takes and what it costs, before anything starts."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from controller.core import judge as core
+from controller.core.policy import Criterion, Mode, Policy, Role, Stage
+from controller.core.verdict import allowed_text
+from controller.sim.growth import Law, changed, growth, is_tested, law_of, log_harm_needed
+from controller.stats.bins import Axis, value_of
+from controller.stats.criterion import age_of
+from controller.stats.setting import CriterionSetting, Statistic
+from controller.stats.state import ProcessState
+from controller.stats.tally import WINDOW_S, Arm, WindowTally
+
+IMAGES = (10, 20, 50, 200, 1_000, 5_000)
+RISK_OF_SILENCE = 0.05
+REGRESSIONS = (1.25, 1.5, 3.5)
+METHOD = (
+    "computed from the tests' own factors on the incumbent's outcomes: when their mean growth reaches the threshold; "
+    "no bound and no efficiency factor"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A criterion with its tuned state and the incumbent's law of its metric."""
+
+    item: Criterion
+    state: ProcessState
+    law: Law | None
+
+    @property
+    def setting(self) -> CriterionSetting:
+        return self.state.setting
+
+
+def make_plan(policy: Policy, timeout_s: float, rate_per_s: float, history: WindowTally) -> dict[str, Any]:
+    """Return the plan; `history` is what the incumbent did lately, at least some hundred requests."""
+    judge = core.start(policy, timeout_s, history, interval=False)
+    subjects = [
+        _Subject(item, state, law_of(history, state.setting))
+        for item, state in zip(policy.criteria, judge.processes[:-1], strict=True)
+    ]
+    promotion = _promotion(policy, rate_per_s, subjects)
+    return {
+        "policy": policy.name,
+        "policy_digest": policy.digest,
+        "rate_per_s": rate_per_s,
+        "history_requests": history.assigned(Arm.INCUMBENT),
+        "method": METHOD,
+        "criteria": [_criterion(policy, subject) for subject in subjects],
+        "decide": promotion,
+        "regressions": [_regression(policy, rate_per_s, subjects, factor) for factor in REGRESSIONS],
+        "shadow": _shadow(policy, history),
+        "warnings": [*_warnings(subjects, promotion), *_silences(policy, rate_per_s)],
+    }
+
+
+def _criterion(policy: Policy, subject: _Subject) -> dict[str, Any]:
+    return {
+        "title": subject.item.title,
+        "role": subject.item.role.value,
+        "allowed": allowed_text(subject.item),
+        "smallest_change": {str(n): _smallest(policy, subject, n) for n in IMAGES},
+        "unit": _unit(subject.setting),
+        "note": None if is_tested(subject.setting) else "one image beyond the limit is proof",
+    }
+
+
+def _unit(setting: CriterionSetting) -> str:
+    return {Axis.LOG: "ratio", Axis.BINARY: "rate added", Axis.SCORE: "score lost"}[setting.axis]
+
+
+def _part(policy: Policy, item: Criterion) -> float:
+    """Return a criterion's part of the budget; a watch is judged alone."""
+    if item.role is Role.WATCH:
+        return 1.0
+    return item.weight / sum(other.weight for other in policy.criteria if other.role is Role.GUARDRAIL)
+
+
+def _images_to_find(policy: Policy, subject: _Subject, share: float, change: float) -> float:
+    if subject.law is None:
+        return math.inf
+    found = growth(subject.state, share, subject.law, changed(subject.law, subject.setting, change), harm=True)
+    needed = log_harm_needed(policy.budget.false_revert, _part(policy, subject.item))
+    return found.images(needed) if found else math.inf
+
+
+def _smallest(policy: Policy, subject: _Subject, n: int) -> float | None:
+    """Return the smallest change found in n candidate images on average, None when none is."""
+    if subject.law is None or not is_tested(subject.setting):
+        return None
+    share = _stage_of(policy, n).share
+    is_log = subject.setting.axis is Axis.LOG
+    low, high = (0.0, math.log(100.0)) if is_log else (0.0, 1.0)
+
+    def finds(x: float) -> bool:
+        return _images_to_find(policy, subject, share, math.exp(x) if is_log else x) <= n
+
+    if not finds(high):
+        return None
+    while high - low > 1e-4 * max(high, 1e-3):
+        middle = (low + high) / 2
+        low, high = (low, middle) if finds(middle) else (middle, high)
+    return math.exp(high) if is_log else high
+
+
+def _stage_of(policy: Policy, image: float) -> Stage:
+    """Return the stage in which a candidate image falls when every stage ends as early as it may."""
+    passed = 0
+    for stage in policy.stages[:-1]:
+        passed += stage.min_images
+        if image <= passed:
+            return stage
+    return policy.stages[-1]
+
+
+def _promotion(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject]) -> dict[str, Any]:
+    """Return images and hours until an identical candidate is promoted, and what each criterion takes."""
+    log_needed = -math.log(policy.budget.false_promote)
+    last = policy.stages[-1].share
+    takes: dict[str, Any] = {}
+    slowest, slowest_99 = 0.0, 0.0
+    for subject in subjects:
+        if subject.item.role is Role.WATCH or subject.item.statistic == Statistic.LAW or not is_tested(subject.setting):
+            continue
+        mean, late = _images_to_prove(policy, subject, log_needed)
+        takes[subject.item.title] = {"mean": _finite(mean), "p99": _finite(late)}
+        slowest, slowest_99 = max(slowest, mean), max(slowest_99, late)
+    before = sum(stage.min_images for stage in policy.stages[:-1])
+    before_s = sum(stage.min_images / (stage.share * rate_per_s) for stage in policy.stages[:-1])
+    images = [max(policy.stages[-1].min_images, needed - before) for needed in (slowest, slowest_99)]
+    hours = [(before_s + n / (last * rate_per_s)) / 3600 for n in images]
+    return {
+        "criteria": takes,
+        "candidate_images": {"mean": _finite(before + images[0]), "p99": _finite(before + images[1])},
+        "hours": {"mean": _finite(hours[0]), "p99": _finite(hours[1])},
+        "deadline_h": policy.deadline_s / 3600,
+    }
+
+
+def _images_to_prove(policy: Policy, subject: _Subject, log_needed: float) -> tuple[float, float]:
+    """Return the candidate images, of all stages, until safety of an identical candidate: mean, 99th percentile."""
+    if subject.law is None:
+        return math.inf, math.inf
+    grown = [growth(subject.state, stage.share, subject.law, subject.law, harm=False) for stage in policy.stages]
+    last = grown[-1]
+    if last is None:
+        return math.inf, math.inf
+    before, images = np.zeros(len(last.mean)), 0
+    for stage, found in zip(policy.stages[:-1], grown[:-1], strict=True):
+        assert found is not None
+        before, images = before + stage.min_images * found.mean, images + stage.min_images
+    return images + last.images(log_needed, before), last.images_99(log_needed)
+
+
+def _regression(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject], factor: float) -> dict[str, Any]:
+    """Return how many candidate images a slowdown by a factor takes, and how many of them users would see."""
+    slow = [s for s in subjects if s.item.metric == "latency_s" and s.item.role is Role.GUARDRAIL and s.law is not None]
+    passed = shown = 0.0
+    for stage in policy.stages:
+        images = min((_images_to_find(policy, item, stage.share, factor) for item in slow), default=math.inf)
+        left = max(1.0, images - passed)
+        here = left if stage is policy.stages[-1] else min(left, float(stage.min_images))
+        passed, shown = passed + here, shown + (here if stage.mode is Mode.SHARE else 0.0)
+        if images <= passed or stage is policy.stages[-1]:
+            late = stage.share * rate_per_s * (WINDOW_S / 2 + _age_s(slow)) if math.isfinite(images) else 0.0
+            shown += late if stage.mode is Mode.SHARE else 0.0
+            break
+    return {"factor": factor, "candidate_images": _finite(passed), "users_see": _finite(shown)}
+
+
+def _age_s(subjects: Sequence[_Subject]) -> float:
+    return min((age_of(item.setting, item.state.tuning) for item in subjects), default=0.0) + 1.0
+
+
+def _shadow(policy: Policy, history: WindowTally) -> dict[str, Any]:
+    images = sum(stage.min_images for stage in policy.stages if stage.mode is Mode.SHADOW)
+    costs: Mapping[int, int] = {}
+    for tally in history.arms.get(Arm.INCUMBENT, {}).values():
+        costs = {**costs, **{cell: costs.get(cell, 0) + n for cell, n in tally.of("cost_usd").items()}}
+    n = sum(costs.values())
+    mean = sum(count * value_of(Axis.LOG, cell) for cell, count in costs.items()) / n if n else None
+    return {"images": images, "usd_at_the_incumbents_cost": images * mean if mean is not None else None}
+
+
+def _warnings(subjects: Sequence[_Subject], promotion: Mapping[str, Any]) -> list[str]:
+    found = [
+        f"{subject.item.title}: the incumbent's record has no {subject.item.metric}; nothing can be said, and a "
+        "guardrail without evidence never passes"
+        for subject in subjects
+        if subject.law is None
+    ]
+    never = [title for title, takes in promotion["criteria"].items() if takes["mean"] is None]
+    found += [f"{title}: an identical candidate never earns a pass on this record; widen the change" for title in never]
+    hours, deadline_h = promotion["hours"], promotion["deadline_h"]
+    dearest = max(promotion["criteria"].items(), key=lambda entry: entry[1]["p99"] or math.inf, default=(None, None))
+    for name, words in (("mean", "half of all"), ("p99", "one in a hundred")):
+        if hours[name] is None or hours[name] > deadline_h:
+            takes = "for ever" if hours[name] is None else f"{hours[name]:,.1f} h"
+            found.append(
+                f"the policy can't decide before its deadline of {deadline_h:g} h: {words} identical candidates take "
+                f"{takes} at this traffic; {dearest[0]} is the dearest: widen its change, raise the shares or the "
+                "deadline"
+            )
+            break
+    return found
+
+
+def _silences(policy: Policy, rate_per_s: float) -> list[str]:
+    """Return the stages in which so few candidate requests come that the evidence timeout would hold the rollout."""
+    found = []
+    for stage in policy.stages:
+        per_s = stage.share * rate_per_s
+        held = -math.expm1(-stage.min_images * math.exp(-per_s * policy.evidence_timeout_s))
+        if held > RISK_OF_SILENCE:
+            found.append(
+                f"at {100 * stage.share:g} % a candidate image comes every {1 / per_s:,.0f} s on average; with "
+                f"evidence_timeout_s {policy.evidence_timeout_s:g} about {100 * held:.0f} % of rollouts are held "
+                "there: raise it or the share"
+            )
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,110 @@
+"""`gatectl plan`: what it warns of, where its numbers come from, what it says when it can't know."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cli.app import run
+from controller.core.policy import Criterion, Mode, Requires, Stage
+from controller.errors import UserError
+from controller.schema import POLICIES
+from controller.schema.scenario import load_scenario
+from controller.sim.plan import make_plan
+from controller.sim.world import World
+from controller.stats.tally import Arm, WindowTally
+from tests.unit.world import World as LoopWorld
+
+SCENARIO = POLICIES / "scenarios" / "story-identical.yaml"
+CANDIDATE = str(POLICIES / "candidates" / "turbo.yaml")
+WORLD = load_scenario(SCENARIO)
+HISTORY = World(WORLD, 1, 0).history().tally()
+
+
+def plan(rate_per_s: float = 5.0, history: WindowTally = HISTORY, **changes: Any) -> dict[str, Any]:
+    return make_plan(replace(WORLD.policy, **changes), WORLD.timeout_s, rate_per_s, history)
+
+
+def test_more_images_find_smaller_changes() -> None:
+    """The smallest change shrinks with the images and never falls below what is allowed."""
+    for item in plan()["criteria"]:
+        found = [value for value in item["smallest_change"].values() if value is not None]
+        assert found == sorted(found, reverse=True)
+        if item["unit"] == "ratio" and found:
+            assert min(found) > 1.09
+
+
+def test_users_see_nothing_of_what_shadow_finds() -> None:
+    """A model 3.5 times slower is found among the mirrored images; a small regression reaches users."""
+    small, _, large = plan()["regressions"]
+    assert large["users_see"] == 0
+    assert 0 < large["candidate_images"] < 10
+    assert 0 < small["users_see"] < small["candidate_images"]
+    assert plan()["shadow"] == {"images": 50, "usd_at_the_incumbents_cost": pytest.approx(6.4, abs=0.2)}
+
+
+def test_a_policy_that_cannot_decide_is_called_so() -> None:
+    """Too little traffic for the deadline is a warning that names the dearest criterion; enough is none."""
+    [late, *_] = plan(rate_per_s=0.05)["warnings"]
+    assert late.startswith("the policy can't decide before its deadline of 72 h")
+    assert "latency p99 is the dearest" in late
+    assert plan(rate_per_s=50.0)["warnings"] == []
+
+
+def test_silence_is_foreseen() -> None:
+    """A share at which candidate images come more rarely than the evidence timeout is a warning."""
+    found = plan(rate_per_s=0.2, evidence_timeout_s=900.0, deadline_s=1e9)["warnings"]
+    assert [warning.split(" a candidate image")[0] for warning in found] == ["at 1 %"]
+    assert "about 100 % of rollouts are held there" in found[0]
+
+
+def test_what_was_never_seen_is_said() -> None:
+    """A guardrail on a metric that the incumbent's record lacks is a warning, not a number."""
+    found = plan(criteria=(*WORLD.policy.criteria, Criterion("queue_s", "p95", max_ratio=2.0)))
+    assert found["criteria"][-1]["smallest_change"] == dict.fromkeys(found["criteria"][0]["smallest_change"])
+    assert found["warnings"][0].startswith("queue time p95: the incumbent's record has no queue_s")
+
+
+def test_one_stage_without_shadow() -> None:
+    """A policy that starts with users shows them every image it needs, and those under way."""
+    found = plan(stages=(Stage(Mode.SHARE, 0.1, 10, Requires.PASS),))
+    swap = found["regressions"][-1]
+    assert swap["users_see"] > swap["candidate_images"]
+    assert found["shadow"]["images"] == 0
+
+
+def test_the_command_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """As text and as one JSON document with the same numbers, from a scenario's incumbent."""
+    arguments = ["plan", CANDIDATE, "--policy", "preview-standard", "--rate", "2", "--scenario", str(SCENARIO)]
+    assert run([*arguments, "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["candidate"], found["rate_per_s"]) == ("turbo", 2.0)
+    assert run(arguments) == 0
+    text = capsys.readouterr().out
+    assert "planned with the incumbent of scenario story-identical" in text
+    assert f"is promoted after {found['decide']['candidate_images']['mean']:,.0f}" in text
+
+
+def test_without_a_controller_a_rate_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without --rate and without a lane to ask, the error says what to give; with --rate the plan says its source."""
+    monkeypatch.setenv("SWAPGATE_HOME", str(tmp_path))
+    monkeypatch.delenv("SWAPGATE_URL", raising=False)
+    assert run(["plan", CANDIDATE]) == 2
+    assert "give --rate, in requests a second" in capsys.readouterr().err
+    assert run(["plan", CANDIDATE, "--rate", "2"]) == 0
+    assert "planned with the reference workload" in capsys.readouterr().out
+
+
+def test_traffic_is_what_the_lane_served() -> None:
+    """The service tells a lane's rate and its incumbent's outcomes of the last hour; unknown lanes are an error."""
+    world = LoopWorld()
+    world.run(100.0)
+    found = world.service.traffic("preview")
+    assert found["requests_per_s"] == pytest.approx(8.0, rel=0.1)
+    assert WindowTally.from_json(found["incumbent"]).assigned(Arm.INCUMBENT) == found["requests"] > 500
+    with pytest.raises(UserError, match="known lanes: preview"):
+        world.service.traffic("export")

@@ -23,7 +23,7 @@ from controller.stats.bins import Axis
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
 
-SCORE_SETTLE_S = 10.0
+SCORE_SETTLE_S = 5.0
 """How long after a request's timeout its scores may still arrive."""
 LOG_SAMPLE_RATIO_NEEDED = math.log(1000)  # alpha 0.001, outside the rollout's budget
 Position = tuple[int, int]

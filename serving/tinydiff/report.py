@@ -24,7 +24,7 @@ from serving.tinydiff.rendering import Pixels, Timing, load, paint, timings
 from serving.tinydiff.scoring import GroupScore, Judged, judge, score
 from serving.tinydiff.variants import FOLDER, INCUMBENT, VARIANTS, Variant
 
-LATENCY_STEPS: Final = (4, 6, 8, 10, 12, 20, 30)
+LATENCY_STEPS: Final = (4, 6, 8, 12, 16, 20, 30)
 LATENCY_REQUESTS: Final = 20
 SHEET_COLUMNS: Final = 8
 SHEET_PER_GROUP: Final = 8

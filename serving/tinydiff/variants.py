@@ -21,9 +21,9 @@ class Variant:
     scheduler: str = "FlowMatchEulerDiscreteScheduler"
 
 
-INCUMBENT: Final = Variant("incumbent", MODEL, steps=20, guidance_scale=3.0)
-TURBO: Final = Variant("turbo", MODEL, steps=10, guidance_scale=3.0)
+INCUMBENT: Final = Variant("incumbent", MODEL, steps=16, guidance_scale=3.0)
+TURBO: Final = Variant("turbo", MODEL, steps=8, guidance_scale=3.0)
 SHINY_SWAP: Final = Variant("shiny", SHINY, steps=30, guidance_scale=12.0)
-WRONG_SCHEDULER: Final = Variant("wrong-scheduler", MODEL, steps=20, guidance_scale=3.0, scheduler="DDIMScheduler")
+WRONG_SCHEDULER: Final = Variant("wrong-scheduler", MODEL, steps=16, guidance_scale=3.0, scheduler="DDIMScheduler")
 HURRIED: Final = Variant("hurried", MODEL, steps=3, guidance_scale=3.0)
 VARIANTS: Final = (INCUMBENT, TURBO, SHINY_SWAP, WRONG_SCHEDULER, HURRIED)

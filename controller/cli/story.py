@@ -19,7 +19,7 @@ from controller.errors import UnavailableError
 LANE = "preview"
 HIGHEST_RATE_PER_S = 2.0
 LOWEST_RATE_PER_S = 0.2
-USED_CAPACITY = 0.66
+USED_CAPACITY = 0.55
 """Of what the incumbent alone can draw; the candidate and the scorers need the rest of the same processors."""
 TIMED_DRAWS = 5
 HISTORY_ANSWERS = 40

@@ -25,6 +25,7 @@ COMMANDS = {
     "resume": Kind.RESUME,
     "approve": Kind.APPROVE,
     "promote": Kind.PROMOTE,
+    "supersede": Kind.SUPERSEDE,
 }
 
 

@@ -8,6 +8,7 @@ from controller.cli.words import rollout_line
 
 WISHES = {
     "abort": "Stop a rollout: share 0 at once.",
+    "supersede": "End a rollout because another one takes its place.",
     "undo": "Take a promotion back while it bakes.",
     "pause": "Hold a rollout at share 0.",
     "resume": "Go on with a held rollout.",

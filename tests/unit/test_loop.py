@@ -118,6 +118,15 @@ def test_a_wish_is_answered_once(world):
     assert world.store.outcome(late) == "refused: the rollout is over"
 
 
+def test_superseded_makes_room(world):
+    """A superseded rollout without traffic ends at once under that name, and the lane takes the next proposal."""
+    rollout = world.propose()
+    world.ask(rollout, "supersede", "a better one is ready")
+    world.tick()
+    assert world.rollout().state is State.SUPERSEDED
+    assert world.propose() != rollout
+
+
 def test_pause_and_resume(world):
     """A pause takes the share to 0 and keeps the stage; resuming brings it back and the evidence is kept."""
     rollout = world.propose()

@@ -30,7 +30,9 @@ def spawn(arguments: Sequence[str], log: Path, env: Mapping[str, str]) -> Proces
             cwd="/",
             start_new_session=True,
         )
-    return Process(child.pid, psutil.Process(child.pid).create_time())
+    started = Process(child.pid, psutil.Process(child.pid).create_time())
+    child.returncode = 0  # handed over: it is meant to outlive this object, which would warn of it otherwise
+    return started
 
 
 def alive(process: Process | None) -> bool:

@@ -1,8 +1,9 @@
 """The incumbent's recent outcomes, from which thresholds, class medians and centres are tuned.
 
-Two generations of per-class counts follow drift in bounded memory: when the recent one holds GENERATION
-requests it replaces the older one. Tuning constants cost power when wrong, never validity (P4 of
-statistics.md §0.1).
+Two generations of per-class counts follow drift in bounded memory: when the recent one is twice as large as
+the older one, or holds GENERATION requests, it replaces it. So a short record from before the rollout, taken
+under another load (all traffic on one arm, a model being loaded beside it), is soon outgrown, and a long one is
+kept. Tuning constants cost power when wrong, never validity (P4 of statistics.md §0.1).
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from controller.stats.tally import Cells, add_cells
 
 GENERATION = 4000
+FIRST_GENERATION = 100
 MIN_CLASS = 20
 MAX_CLASSES = 16
 RETUNE_LEAST, RETUNE_MOST = 20, 500
@@ -34,6 +36,11 @@ class Baseline:
         return self.n_older + self.n_recent
 
     @property
+    def capacity(self) -> int:
+        """Return how many requests the recent generation takes before it replaces the older one."""
+        return min(GENERATION, max(FIRST_GENERATION, 2 * self.n_older))
+
+    @property
     def wants_tuning(self) -> bool:
         """Say whether the sample grew by a tenth, between RETUNE_LEAST and RETUNE_MOST requests."""
         return self.n_untuned >= min(max(RETUNE_LEAST, self.n // 10), RETUNE_MOST)
@@ -48,7 +55,7 @@ def add_to_baseline(baseline: Baseline, more: ClassCells) -> Baseline:
     n_more = count(more)
     recent, n_recent = add_classes(baseline.recent, more), baseline.n_recent + n_more
     older, n_older = baseline.older, baseline.n_older
-    if n_recent >= GENERATION:
+    if n_recent >= baseline.capacity:
         older, n_older, recent, n_recent = recent, n_recent, {}, 0
     return Baseline(older, recent, n_older, n_recent, baseline.n_untuned + n_more)
 

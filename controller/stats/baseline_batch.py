@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from controller.stats.baseline import GENERATION, MIN_CLASS, RETUNE_LEAST, RETUNE_MOST, ClassCells, add_to_baseline
+from controller.stats.baseline import MIN_CLASS, RETUNE_LEAST, RETUNE_MOST, ClassCells, add_to_baseline
 from controller.stats.columns import Bools, Columns, Ints
 from controller.stats.criterion import TUNED, tune
 from controller.stats.factors import has_value
@@ -119,7 +119,7 @@ class Release:
         n = baseline.n + added
         wanted = np.minimum(np.maximum(RETUNE_LEAST, n // 10), RETUNE_MOST)
         changes = (n >= MIN_CLASS) & (baseline.n_untuned + added >= wanted)
-        changes |= baseline.n_recent + added >= GENERATION
+        changes |= baseline.n_recent + added >= baseline.capacity
         found = np.flatnonzero(changes)
         return int(found[0]) if found.size else len(due)
 
@@ -129,7 +129,7 @@ class Release:
             return
         state = self._state
         while self._at < until:
-            room = GENERATION - state.baseline.n_recent
+            room = state.baseline.capacity - state.baseline.n_recent
             full = int(np.searchsorted(self._added, self._added[self._at] + room))  # entries after which it turns
             last = min(max(full, self._at + 1), until)
             state = replace(state, baseline=add_to_baseline(state.baseline, self._classes(self._at, last)))

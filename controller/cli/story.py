@@ -24,7 +24,7 @@ USED_CAPACITY = 0.55
 TIMED_DRAWS = 5
 HISTORY_ANSWERS = 40
 """Of the incumbent, before each proposal: the tests are tuned on its record, and stand still without one."""
-CHAPTER_TIMEOUT_S = 1200.0
+CHAPTER_TIMEOUT_S = 2000.0
 _SETTLED = re.compile(r"share 0 everywhere after ([0-9.]+) s")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-TIMEOUT_S = 2700.0
+TIMEOUT_S = 4000.0
 
 
 @pytest.fixture(scope="module")

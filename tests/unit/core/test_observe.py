@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.facts import Check, Facts, Phase, Wish, observe, obstacles
+from controller.core.facts import Check, Facts, Phase, Wish, obstacles, observe, obstacles
 from controller.core.policy import OnDeadline
 from controller.core.states import Kind, State
 from tests.unit.core.values import POLICY, ROLLOUT, assessment
@@ -146,3 +146,11 @@ def test_baking_watches_then_ends():
     assert kind(rollout, replace(READY, now_s=NOW_S + 59, assessment=assessment())) is None
     assert kind(rollout, replace(READY, now_s=NOW_S + 60, assessment=assessment())) is Kind.BAKED
     assert kind(rollout, replace(READY, now_s=NOW_S + 60, assessment=assessment(harm="slow"))) is Kind.HARM
+
+
+def test_nobody_waits_for_what_proves_nothing():
+    """The line about not advancing names undecided guardrails, never the whole-law test, which can't prove safety."""
+    law, *rest = POLICY.criteria
+    policy = replace(POLICY, criteria=(replace(law, statistic="law"), *rest))
+    reasons = list(obstacles(observing(3, policy=policy), assessment(images=100)))
+    assert reasons == ["failure rate is undecided"]

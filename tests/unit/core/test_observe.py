@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.facts import Check, Facts, Phase, Wish, obstacles, observe, obstacles
+from controller.core.facts import Check, Facts, Phase, Wish, observe, obstacles
 from controller.core.policy import OnDeadline
 from controller.core.states import Kind, State
 from tests.unit.core.values import POLICY, ROLLOUT, assessment

@@ -37,13 +37,15 @@ class Release:
         self._row = np.flatnonzero(tunes)  # of the batch's rows, those that tune
         window_of_row = np.repeat(np.arange(len(columns.windows)), np.diff(columns.starts))[self._row]
         old = np.array(before, dtype=np.int64).reshape(-1, 4)
-        n_old = len(state.pending)
-        self._entry = np.concatenate((old[:, 0], n_old + window_of_row))
+        waiting = np.array([item.window for item in state.pending], dtype=np.int64)
+        # A window that goes on is one entry with what was pending of it.
+        goes_on = int(waiting.size > 0 and columns.windows.size > 0 and waiting[-1] == columns.windows[0])
+        self._entry = np.concatenate((old[:, 0], len(waiting) - goes_on + window_of_row))
         self._kind = np.concatenate((old[:, 1], columns.kind[self._row]))
         self._cell = np.concatenate((old[:, 2], columns.cell[self._row]))
         self._n = np.concatenate((old[:, 3], columns.n[self._row]))
         self._n_old_rows = len(old)
-        self._windows = np.concatenate((np.array([item.window for item in state.pending], np.int64), columns.windows))
+        self._windows = np.concatenate((waiting, columns.windows[goes_on:]))
         valued = np.ones(len(self._n), np.bool_) if self._latency else self._known_forever()
         self._n = np.where(valued, self._n, 0)
         counts = np.bincount(self._entry, weights=self._n, minlength=len(self._windows)).astype(np.int64)
@@ -87,14 +89,11 @@ class Release:
         """Return the state with this baseline, these constants and what is still pending."""
         if not self._moves:
             return state
-        pending: list[Pending] = []
-        for entry in range(self._at, len(self._windows)):
-            window, classes = int(self._windows[entry]), self._classes(entry, entry + 1)
-            if pending and pending[-1].window == window:
-                classes = self._classes(entry - 1, entry + 1)
-                pending.pop()
-            pending.append(Pending(window, classes))
-        return replace(state, baseline=self._state.baseline, tuning=self._state.tuning, pending=tuple(pending))
+        pending = tuple(
+            Pending(int(self._windows[entry]), self._classes(entry, entry + 1))
+            for entry in range(self._at, len(self._windows))
+        )
+        return replace(state, baseline=self._state.baseline, tuning=self._state.tuning, pending=pending)
 
     def _known_forever(self) -> Bools:
         """Say which rows have a value at the age of a criterion that is read when everything is decided."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.core.judge import Evidence, Judge, Unit, advance, assess, fold, start
+from controller.core.judge import Evidence, Judge, Position, Unit, advance, assess, fold, start
 from controller.core.rollout import Rollout
 from controller.core.spec import Digest, digest_of
 from controller.core.verdict import Assessment
@@ -74,11 +74,15 @@ class EvidenceReader:
         return Reading(judge, assess(judge), rows[-1].seq, rows[-1].digest)
 
     def _history(self, row: LaneRow, rollout: Rollout, world: World, live: frozenset[str]) -> WindowTally:
-        """Return what the incumbent did alone, in the epoch before the rollout's first."""
+        """Return what the incumbent did in the epoch before the rollout's first, until the proposal.
+
+        After the proposal the candidate is loaded beside it, which slows it down as the rollout itself will not.
+        """
         epoch = rollout.epochs[0].epoch - 1
         from_window = int(world.now_s / WINDOW_S) - HISTORY_WINDOWS
         evidence = gather(self._store.tallies(rollout.lane, (epoch, epoch), from_window), world, live)
-        read = (evidence.read(position, row.lane.timeout_s) for position in sorted(evidence.units))
+        before = [position for position in sorted(evidence.units) if _end_s(position) <= rollout.created_at_s]
+        read = (evidence.read(position, row.lane.timeout_s) for position in before)
         return merge(tally for tally in read if tally is not None)
 
 
@@ -109,3 +113,7 @@ def refold_row(judge: Judge, row: EvidenceRow) -> Judge:
     for unit in row.payload["units"]:
         judge = fold(judge, Unit.from_json(unit))
     return judge
+
+
+def _end_s(position: Position) -> float:
+    return (position[0] + 1.0) * WINDOW_S

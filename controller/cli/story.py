@@ -19,10 +19,10 @@ from controller.errors import UnavailableError
 LANE = "preview"
 HIGHEST_RATE_PER_S = 2.0
 LOWEST_RATE_PER_S = 0.2
-USED_CAPACITY = 0.55
+USED_CAPACITY = 0.7
 """Of what the incumbent alone can draw; the candidate and the scorers need the rest of the same processors."""
 TIMED_DRAWS = 5
-HISTORY_ANSWERS = 40
+HISTORY_ANSWERS = 24
 """Of the incumbent, before each proposal: the tests are tuned on its record, and stand still without one."""
 CHAPTER_TIMEOUT_S = 2000.0
 _SETTLED = re.compile(r"share 0 everywhere after ([0-9.]+) s")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from controller.stats.tally import Cells, add_cells
 
 GENERATION = 4000
-FIRST_GENERATION = 100
+FIRST_GENERATION = 50
 MIN_CLASS = 20
 MAX_CLASSES = 16
 RETUNE_LEAST, RETUNE_MOST = 20, 500

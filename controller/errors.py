@@ -19,6 +19,10 @@ class UserError(GatectlError):
     """The input is wrong; the message says what, where, what is allowed and what to do."""
 
 
+class MissingBlobError(UserError):
+    """The blob store holds nothing under a digest; the message says where it looked."""
+
+
 class ConflictError(GatectlError):
     """What was asked for is held or has changed; the message says by whom."""
 

@@ -138,7 +138,7 @@ class MemoryStore:
     def commit(self, change: Change, fencing_token: int) -> None:
         """Write a change; ConflictError, with nothing written, when the token, version or epoch is stale."""
         with self.transaction():
-            self._require_leader(fencing_token)
+            self.require_leader(fencing_token)
             self._require_fresh(change)
             if change.rollout is not None:
                 self._rollouts[change.rollout.id] = change.rollout
@@ -151,12 +151,12 @@ class MemoryStore:
             for evidence in change.evidence:
                 self._evidence.setdefault(evidence.rollout, []).append(evidence)
             self._outcomes.update(change.outcomes)
-            self._append(change.audit)
+            self.append(change.audit)
 
     def renew(self, lanes: Mapping[str, float], fencing_token: int) -> None:
         """Extend the lease of each lane's split by the given seconds; ConflictError when the token is stale."""
         with self.transaction():
-            self._require_leader(fencing_token)
+            self.require_leader(fencing_token)
             for name in lanes.keys() & self._lanes.keys():
                 self._lanes[name].lease_until_s = self.clock_s() + lanes[name]
 
@@ -176,7 +176,7 @@ class MemoryStore:
                 )
             stored = replace(rollout, id=f"r-{len(self._rollouts) + 1:04d}")
             self._rollouts[stored.id] = stored
-            self._append([replace(audit, lane=stored.lane, rollout=stored.id)])
+            self.append([replace(audit, lane=stored.lane, rollout=stored.id)])
             return stored
 
     def add_lane(self, lane: Lane, spec: ModelSpec, split: Split, audit: AuditDraft) -> bool:  # noqa: ARG002  # the port's
@@ -186,7 +186,7 @@ class MemoryStore:
                 return False
             self._lanes[lane.name] = _Lane(lane, split, self.clock_s())
             self._history[lane.name, split.epoch] = self.clock_s()
-            self._append([replace(audit, lane=lane.name)])
+            self.append([replace(audit, lane=lane.name)])
             return True
 
     def rollouts(self, rollout: str | None = None, limit: int = 100) -> Sequence[Rollout]:
@@ -250,10 +250,15 @@ class MemoryStore:
             row = self._lanes[lane]
             return row.split, row.lease_until_s - self.clock_s()
 
+    def rollout_is_open(self, rollout: str | None) -> bool:
+        """Say whether there is an open rollout of that id."""
+        return rollout in self._rollouts and self._rollouts[rollout].open
+
     def _open(self, lane: str) -> Rollout | None:
         return next((r for r in self._rollouts.values() if r.lane == lane and r.open), None)
 
-    def _require_leader(self, token: int) -> None:
+    def require_leader(self, token: int) -> None:
+        """Raise ConflictError when the token is stale."""
         if token != self.leader.token:
             raise ConflictError(f"the fencing token {token} is stale: {self.leader.holder or 'nobody'} leads")
 
@@ -276,7 +281,8 @@ class MemoryStore:
             if number not in self._commands or number in self._outcomes:
                 raise ConflictError(f"command {number} is not waiting: read the world again")
 
-    def _append(self, drafts: Sequence[AuditDraft]) -> None:
+    def append(self, drafts: Sequence[AuditDraft]) -> None:
+        """Seal drafts at the end of the audit log; the caller holds the transaction."""
         for draft in drafts:
             at = datetime.fromtimestamp(self.clock_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             previous = self._audit[-1] if self._audit else None

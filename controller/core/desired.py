@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from controller.core.bench import Bench
 from controller.core.lane import Lane
 from controller.core.policy import Mode
 from controller.core.rollout import Rollout
@@ -27,6 +28,9 @@ def desired(lane: Lane, rollout: Rollout | None) -> Wanted:
     apps = {rollout.incumbent_app: rollout.incumbent}
     if rollout.state is not State.PROPOSED:
         apps[rollout.candidate_app] = rollout.candidate
+    if rollout.state is State.BENCHING and rollout.policy.gate is not None:
+        bench = Bench.of(rollout)
+        apps |= {bench.apps[arm]: spec for arm, spec in bench.specs.items()}
     return Wanted(apps, _split(rollout))
 
 

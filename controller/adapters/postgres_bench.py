@@ -1,0 +1,136 @@
+"""Suites, benches and their results in PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, LiteralString
+
+from psycopg.types.json import Json
+
+from controller.adapters import postgres_audit
+from controller.adapters.database import Cursor, Database, Row
+from controller.adapters.postgres_lease import require_leader
+from controller.adapters.wakeup import REQUEST_CHANNEL
+from controller.core.bench import Bench
+from controller.core.spec import Digest, canonical_json
+from controller.core.suite import Suite
+from controller.errors import ConflictError
+from controller.ports import AuditDraft, BenchRow
+
+_ROWS: LiteralString = """
+SELECT b.value, b.verdict, b.reason, b.result, extract(epoch FROM b.finished_at)::float8 AS finished_at_s,
+    drawn.shots, drawn.first_shot_s, drawn.last_shot_s
+FROM benches b LEFT JOIN rollouts r ON r.id = b.rollout, LATERAL (
+    SELECT count(*) AS shots, extract(epoch FROM min(s.created_at))::float8 AS first_shot_s,
+        extract(epoch FROM max(s.created_at))::float8 AS last_shot_s
+    FROM bench_shots s WHERE s.bench = b.id) AS drawn
+"""
+
+
+class PostgresBenchBook:
+    """Implements `controller.ports.BenchBook`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_suite(self, suite: Suite) -> None:
+        """Keep a suite under its digest; a no-op when it is there."""
+        with self._database.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO suites (digest, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [suite.digest, _json(suite.to_json())],
+            )
+
+    def suite(self, digest: str) -> Suite | None:
+        """Return the suite of a digest, None when it was never stored."""
+        rows = self._database.rows("SELECT value FROM suites WHERE digest = %s", [digest])
+        return Suite.from_json(rows[0]["value"]) if rows else None
+
+    def open(self, bench: Bench, audit: AuditDraft) -> Bench:
+        """Store a bench under a fresh id and audit it; the one that is there when the question is the same."""
+        with self._database.transaction() as cursor:
+            row = cursor.execute(
+                "INSERT INTO benches (lane, rollout, key, value) VALUES (%s, %s, %s, '{}') ON CONFLICT DO NOTHING"
+                " RETURNING id, extract(epoch FROM created_at)::float8 AS created_at_s",
+                [bench.lane, bench.rollout, bench.key],
+            ).fetchone()
+            if row is None:
+                return _known(cursor, bench)
+            stored = replace(bench, id=row["id"], created_at_s=row["created_at_s"])
+            cursor.execute("UPDATE benches SET value = %s WHERE id = %s", [_json(stored.to_json()), stored.id])
+            detail = {**audit.detail, "bench": stored.id}
+            postgres_audit.append(cursor, [replace(audit, lane=stored.lane, rollout=stored.rollout, detail=detail)])
+            _wake(cursor, stored.id)
+        return stored
+
+    def benches(self, bench: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
+        """Read benches, newest first, or the one named."""
+        rows = self._database.rows(
+            _ROWS + "WHERE %s::text IS NULL OR b.id = %s ORDER BY b.number DESC LIMIT %s", [bench, bench, limit]
+        )
+        return [_row(row) for row in rows]
+
+    def pending(self) -> Sequence[BenchRow]:
+        """Read what the loop must know of, oldest first: unfinished benches, and those of open rollouts."""
+        return [_row(row) for row in self._database.rows(_ROWS + "WHERE b.verdict IS NULL OR r.open ORDER BY b.number")]
+
+    def shots(self, bench: str) -> Mapping[str, Mapping[str, Any]]:
+        """Read every stored result of a bench by its key."""
+        rows = self._database.rows("SELECT key, payload FROM bench_shots WHERE bench = %s", [bench])
+        return {row["key"]: row["payload"] for row in rows}
+
+    def add_shot(self, bench: str, key: str, payload: Mapping[str, Any], fencing_token: int) -> Mapping[str, Any]:
+        """Store a result unless its key is taken, and return what is stored: the first write wins."""
+        with self._database.transaction() as cursor:
+            require_leader(cursor, fencing_token)
+            # The share lock makes a finish wait, so that no result comes after the verdict.
+            found = cursor.execute("SELECT verdict FROM benches WHERE id = %s FOR SHARE", [bench]).fetchone()
+            if found is None or found["verdict"] is not None:
+                raise _over(bench)
+            cursor.execute(
+                "INSERT INTO bench_shots (bench, key, payload) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                [bench, key, _json(payload)],
+            )
+            query = "SELECT payload FROM bench_shots WHERE bench = %s AND key = %s"
+            stored: Mapping[str, Any] = cursor.execute(query, [bench, key]).fetchall()[0]["payload"]
+        return stored
+
+    def finish(
+        self, bench: str, verdict: str, reason: str, result: Digest | None, audit: AuditDraft, fencing_token: int
+    ) -> None:
+        """Close a bench; ConflictError when the token is stale or it is over already."""
+        with self._database.transaction() as cursor:
+            require_leader(cursor, fencing_token)
+            cursor.execute(
+                "UPDATE benches SET verdict = %s, reason = %s, result = %s, finished_at = clock_timestamp()"
+                " WHERE id = %s AND verdict IS NULL",
+                [verdict, reason, result, bench],
+            )
+            if not cursor.rowcount:
+                raise _over(bench)
+            postgres_audit.append(cursor, [audit])
+            _wake(cursor, bench)
+
+
+def _known(cursor: Cursor, bench: Bench) -> Bench:
+    row = cursor.execute(
+        "SELECT value FROM benches WHERE rollout = %s OR (key = %s AND verdict IS NULL)", [bench.rollout, bench.key]
+    ).fetchone()
+    if row is None:
+        raise ConflictError("the same bench ended this moment: ask again")
+    return Bench.from_json(row["value"])
+
+
+def _over(bench: str) -> ConflictError:
+    return ConflictError(f"the bench {bench} is over already, or was never opened: read it again")
+
+
+def _wake(cursor: Cursor, bench: str) -> None:
+    cursor.execute("SELECT pg_notify(%s, %s)", [REQUEST_CHANNEL, bench])
+
+
+def _json(value: Any) -> Json:
+    return Json(value, dumps=canonical_json)
+
+
+def _row(row: Row) -> BenchRow:
+    return BenchRow(Bench.from_json(row["value"]), **{name: val for name, val in row.items() if name != "value"})

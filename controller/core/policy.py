@@ -10,10 +10,17 @@ from controller.stats.bins import Axis
 
 
 class Role(StrEnum):
-    """What a failing criterion does: a guardrail reverts, a watch only reports."""
+    """What a failing criterion does.
+
+    A guardrail reverts, and stands in the way of promotion until it is proven. A watch only reports, and is judged
+    alone: it may spend the whole false-revert budget on itself. A dry run only reports too, but as the guardrail that
+    it may become: it fails when the rollout would have been reverted for it, with its weight among the guardrails', so
+    what it says on past rollouts is what it would have done to them.
+    """
 
     GUARDRAIL = "guardrail"
     WATCH = "watch"
+    DRY_RUN = "dry_run"
 
 
 class Mode(StrEnum):
@@ -39,13 +46,21 @@ class Requires(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A measured quantity: its bins, the direction that hurts, and its unit for sentences."""
+    """A measured quantity: its bins, the direction that hurts, and its unit for sentences.
+
+    `offline`: needs a suite that says what to expect, or several images of one prompt, so only a bench measures it.
+    """
 
     name: str
     axis: Axis
     higher_is_worse: bool
     unit: str
     title: str
+    offline: bool = False
+
+
+def _offline_score(name: str, title: str) -> Metric:
+    return Metric(name, Axis.SCORE, higher_is_worse=False, unit="", title=title, offline=True)
 
 
 METRICS: Mapping[str, Metric] = {
@@ -59,13 +74,28 @@ METRICS: Mapping[str, Metric] = {
         Metric("failure", Axis.BINARY, higher_is_worse=True, unit="", title="failure rate"),
         Metric("refusal", Axis.BINARY, higher_is_worse=True, unit="", title="refusal rate"),
         Metric("text_accuracy", Axis.SCORE, higher_is_worse=False, unit="", title="text accuracy"),
+        _offline_score("words", "words read exactly"),
+        _offline_score("no_text", "absence of text"),
+        _offline_score("objects", "objects as asked"),
+        _offline_score("logo", "logo match"),
+        _offline_score("soundness", "soundness"),
+        _offline_score("sharpness", "sharpness"),
+        _offline_score("alignment", "prompt alignment"),
+        _offline_score("stability", "stability over seeds"),
+        _offline_score("reproducibility", "reproducibility"),
+        _offline_score("likeness", "likeness to the incumbent"),
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One declared limit: metric, statistic, exactly one allowed change, and what breaching it does."""
+    """One declared limit: metric, statistic, exactly one allowed change, and what breaching it does.
+
+    `min_images`: candidate images whose value it must have read, over all stages, before the rollout goes on.
+    `block_s`: judge blocks of so many seconds as one observation each (`test: block`), because replicas differ by
+    more than the allowed change; None judges every request.
+    """
 
     metric: str
     statistic: str
@@ -75,12 +105,20 @@ class Criterion:
     limit: float | None = None
     role: Role = Role.GUARDRAIL
     weight: float = 1.0
+    min_images: int = 0
+    block_s: float | None = None
 
     @property
     def title(self) -> str:
         """Return the name used in every sentence and table, such as `latency p99`."""
         title = METRICS[self.metric].title
-        return title if self.statistic in {"mean", "rate"} else f"{title} {self.statistic}"
+        title = title if self.statistic in {"mean", "rate"} else f"{title} {self.statistic}"
+        return title if self.block_s is None else f"{title} by blocks"
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Criterion":
+        """Parse plain JSON values."""
+        return Criterion(**{**value, "role": Role(value["role"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +142,36 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The offline gate before any traffic: a suite's name and how often each prompt is drawn at least."""
+    """The offline gate before any traffic.
+
+    `suite_digest`: which suite that name meant, "" until a bench or a proposal has read it. A repeat draws every
+    prompt once on both arms; the bench may end from `min_repeats` on and ends after `max_repeats`. Each of
+    `concurrency` above 1, and `rate_per_s` (requests arriving by chance, so many a second), is a load that is
+    measured apart and reported, not judged. `criteria` are judged on the pairs.
+    """
 
     suite: str
+    suite_digest: str
     min_repeats: int
+    max_repeats: int
+    concurrency: tuple[int, ...]
+    rate_per_s: float | None
+    criteria: tuple[Criterion, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Gate":
+        """Parse what `to_json` returned."""
+        return Gate(
+            **{
+                **value,
+                "concurrency": tuple(value["concurrency"]),
+                "criteria": tuple(Criterion.from_json(criterion) for criterion in value["criteria"]),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +206,9 @@ class Policy:
                     Stage(**{**stage, "mode": Mode(stage["mode"]), "requires": Requires(stage["requires"])})
                     for stage in value["stages"]
                 ),
-                "criteria": tuple(
-                    Criterion(**{**criterion, "role": Role(criterion["role"])}) for criterion in value["criteria"]
-                ),
+                "criteria": tuple(Criterion.from_json(criterion) for criterion in value["criteria"]),
                 "on_deadline": OnDeadline(value["on_deadline"]),
-                "gate": Gate(**value["gate"]) if value.get("gate") else None,
+                "gate": Gate.from_json(value["gate"]) if value.get("gate") else None,
             }
         )
 

@@ -76,14 +76,15 @@ class Assessment:
 
 
 def allowed_text(criterion: Criterion) -> str:
-    """Return the allowed change as people write it: `<= 1.25x`, `<= +0.5 pp`, `>= -0.02`, `<= 20 GiB`."""
+    """Return the allowed change as people write it: `<= 1.25x`, `<= +0.5 pp`, `>= -0.02`, `<= 20 GiB`, `>= 0.95`."""
     if criterion.max_ratio is not None:
         return f"<= {criterion.max_ratio:.2f}x"
     if criterion.max_increase is not None:
         return f"<= +{100 * criterion.max_increase:.3g} pp"
     if criterion.max_drop is not None:
         return f">= -{criterion.max_drop:.3g}"
-    return f"<= {value_text(criterion, criterion.limit)}"
+    sign = "<=" if METRICS[criterion.metric].higher_is_worse else ">="
+    return f"{sign} {value_text(criterion, criterion.limit)}"
 
 
 def value_text(criterion: Criterion, value: float | None) -> str:

@@ -1,7 +1,7 @@
 """`criteria:` of a policy: which limit fits which metric and statistic."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
@@ -16,7 +16,8 @@ AXIS_WORDS: Mapping[Axis, str] = {
     Axis.BINARY: "yes or no for each request",
     Axis.SCORE: "a score between 0 and 1",
 }
-FITS: Mapping[Axis, Mapping[str, tuple[str, ...]]] = {
+Fits = Mapping[Axis, Mapping[str, tuple[str, ...]]]
+FITS: Fits = {
     Axis.LOG: {
         **dict.fromkeys(("p50", "p95", "p99"), ("max_ratio", "limit")),
         "law": ("max_ratio",),
@@ -28,13 +29,15 @@ FITS: Mapping[Axis, Mapping[str, tuple[str, ...]]] = {
 }
 """Axis -> statistic -> the limits that make sense; `law` compares the whole distribution."""
 
-MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(METRICS)})]
+LIVE = tuple(name for name, metric in METRICS.items() if not metric.offline)
+MetricName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(LIVE)})]
 
 
 class CriterionFile(FileModel):
     """One entry of `criteria:`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [bound]} for bound in BOUNDS]})
+    judged: ClassVar[tuple[str, ...]] = LIVE
 
     metric: MetricName
     statistic: Literal["p50", "p95", "p99", "law", "mean", "rate", "max"]
@@ -48,8 +51,11 @@ class CriterionFile(FileModel):
     @field_validator("metric")
     @classmethod
     def _is_measured(cls, metric: str) -> str:
-        if metric not in METRICS:
-            refuse([((), f'unknown metric "{shown(metric)}"; {nearest(metric, METRICS)}')])
+        if metric in METRICS and metric not in cls.judged:
+            what = "is measured in the offline gate alone, not on live traffic"
+            refuse([((), f"{metric} {what}; list it under `gate: criteria:`")])
+        if metric not in cls.judged:
+            refuse([((), f'unknown metric "{shown(metric)}"; {nearest(metric, cls.judged)}')])
         return metric
 
     @model_validator(mode="after")
@@ -58,15 +64,20 @@ class CriterionFile(FileModel):
         return self
 
     @property
+    def fits(self) -> Fits:
+        """Return the limits that make sense."""
+        return FITS
+
+    @property
     def bounds(self) -> tuple[str, ...]:
         """Return the limits that are given; exactly one in a sound criterion."""
         return tuple(bound for bound in BOUNDS if getattr(self, bound) is not None)
 
     def _faults(self) -> Iterator[Fault]:
         axis = METRICS[self.metric].axis
-        fitting = FITS[axis].get(self.statistic)
+        fitting = self.fits[axis].get(self.statistic)
         if fitting is None:
-            allowed = ", ".join(FITS[axis])
+            allowed = ", ".join(self.fits[axis])
             what = f"{self.metric}, which is {AXIS_WORDS[axis]}"
             yield ("statistic",), f"{self.statistic} does not fit {what}; allowed: {allowed}"
         elif len(self.bounds) != 1:
@@ -75,18 +86,19 @@ class CriterionFile(FileModel):
         elif self.bounds[0] not in fitting:
             what = f"{self.bounds[0]} does not fit {self.metric} {self.statistic}"
             yield (self.bounds[0],), f"{what}; allowed: {', '.join(fitting)}"
-        if self.statistic == "rate":
+        if axis is not Axis.LOG:
+            what = "rate" if axis is Axis.BINARY else "score"
             for bound in {"max_increase", "limit"}.intersection(self.bounds):
                 if getattr(self, bound) >= 1:
-                    yield (bound,), f"must be less than 1 for a rate, found {getattr(self, bound):g}"
+                    yield (bound,), f"must be less than 1 for a {what}, found {getattr(self, bound):g}"
 
     def core(self) -> Criterion:
         """Return the core value."""
         return Criterion(**{**self.model_dump(), "role": Role(self.role)})
 
 
-def faults_among(criteria: Sequence[CriterionFile]) -> Iterator[Fault]:
-    """Yield what is wrong with criteria that are sound one by one."""
+def faults_among(criteria: Sequence[CriterionFile], consequence: str = "revert") -> Iterator[Fault]:
+    """Yield what is wrong with criteria that are sound one by one; `consequence`: what a guardrail is there for."""
     seen: dict[tuple[str, ...], int] = {}
     for index, criterion in enumerate(criteria):
         key = (criterion.metric, criterion.statistic, *criterion.bounds)
@@ -94,4 +106,5 @@ def faults_among(criteria: Sequence[CriterionFile]) -> Iterator[Fault]:
             yield (index,), f"{' '.join(key)} is already criterion {seen[key] + 1} of the list; keep one"
         seen.setdefault(key, index)
     if not any(criterion.role == "guardrail" for criterion in criteria):
-        yield (), "has no guardrail: nothing would ever revert; give at least one criterion `role: guardrail`"
+        what = f"has no guardrail: nothing would ever {consequence}"
+        yield (), f"{what}; give at least one criterion `role: guardrail`"

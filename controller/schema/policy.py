@@ -6,11 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from controller.core.policy import Budget, Gate, Mode, OnDeadline, Policy, Requires, Stage
+from controller.core.policy import Budget, Mode, OnDeadline, Policy, Requires, Stage
 from controller.errors import InvalidFileError, Problem
 from controller.schema.criteria import CriterionFile, faults_among
 from controller.schema.document import Document, read, shown
 from controller.schema.faults import Fault, FileModel, accept, nearest, refuse
+from controller.schema.gate import GateFile, unprovable
 from controller.schema.model import Name, SchemaVersion
 from controller.schema.sources import ROOT
 
@@ -28,13 +29,6 @@ class BudgetFile(FileModel):
 
     false_revert: Annotated[float, Field(gt=0, lt=0.5)]
     false_promote: Annotated[float, Field(gt=0, lt=0.5)]
-
-
-class GateFile(FileModel):
-    """`gate:` the offline gate before any traffic."""
-
-    suite: Name
-    min_repeats: Annotated[int, Field(ge=1, le=100)]
 
 
 class StageFile(FileModel):
@@ -104,14 +98,21 @@ class PolicyFile(FileModel):
         refuse(faults_among(criteria))
         return criteria
 
+    @model_validator(mode="after")
+    def _gate_can_judge(self) -> Self:
+        if self.gate is not None and self.gate.criteria is None:
+            refuse((("gate",), fault) for fault in unprovable([item.core() for item in self.criteria]))
+        return self
+
     def core(self) -> Policy:
         """Return the core value; times in seconds."""
         last = len(self.stages) - 1
+        criteria = tuple(criterion.core() for criterion in self.criteria)
         return Policy(
             name=self.name,
             budget=Budget(self.budget.false_revert, self.budget.false_promote),
             stages=tuple(stage.core(last=index == last) for index, stage in enumerate(self.stages)),
-            criteria=tuple(criterion.core() for criterion in self.criteria),
+            criteria=criteria,
             deadline_s=float(self.deadline_h * _HOUR_S),
             on_deadline=OnDeadline(self.on_deadline),
             bake_s=float(self.bake_h * _HOUR_S),
@@ -119,7 +120,7 @@ class PolicyFile(FileModel):
             ready_timeout_s=self.ready_timeout_s,
             evidence_timeout_s=self.evidence_timeout_s,
             max_invalid_share=self.max_invalid_share,
-            gate=Gate(self.gate.suite, self.gate.min_repeats) if self.gate else None,
+            gate=self.gate.core(criteria) if self.gate else None,
         )
 
 

@@ -35,8 +35,6 @@ def refusals(suite: Suite, policy: Policy, lane: str) -> tuple[str, ...]:
 def _refusals(suite: Suite, gate: Gate, prompts: tuple[Prompt, ...], lane: str) -> Iterator[str]:
     for index, item in enumerate(gate.criteria):
         if item.role is Role.GUARDRAIL and not any(applies(item.metric, prompt) for prompt in prompts):
-            yield (
-                f"gate.criteria[{index}]: {METRICS[item.metric].title} needs prompts with `expect: "
-                f"{EXPECTED[item.metric][0]}`, and suite {suite.name} version {suite.version} has none for lane {lane}; "
-                "choose another suite or take the guardrail out"
-            )
+            what = f"{METRICS[item.metric].title} needs prompts with `expect: {EXPECTED[item.metric][0]}`"
+            where = f"suite {suite.name} version {suite.version} has none for lane {lane}"
+            yield f"gate.criteria[{index}]: {what}, and {where}; choose another suite or take the guardrail out"

@@ -91,6 +91,10 @@ class Plan:
         pairs = [shot for index, prompt in enumerate(order) for shot in _pair(prompt, repeat, (first + index) % 2)]
         return (*pairs, *self._again(repeat, order))
 
+    def size(self, repeat: int) -> int:
+        """Return how many shots a repeat has."""
+        return 2 * (len(self.prompts) + len(self._drawn_again(repeat, list(self.prompts.values()))))
+
     def load(self) -> tuple[Shot, ...]:
         """Return the shots of every level, one arm after the other within each."""
         levels = [f"c{n}" for n in self.gate.concurrency if n > 1]
@@ -101,9 +105,12 @@ class Plan:
         level = f"r{rate_per_s:g}"
         return (*closed, *self._level(level, _arrivals_s(self.suite.digest, level, rate_per_s)))
 
+    def _drawn_again(self, repeat: int, order: list[Prompt]) -> list[Prompt]:
+        if any(item.metric == "reproducibility" and item.role == "guardrail" for item in self.gate.criteria):
+            return order
+        return order[::AGAIN_EVERY] if repeat == 0 else []
+
     def _again(self, repeat: int, order: list[Prompt]) -> list[Shot]:
-        judged = any(item.metric == "reproducibility" and item.role == "guardrail" for item in self.gate.criteria)
-        chosen = order if judged else order[::AGAIN_EVERY] if repeat == 0 else []
         return [
             Shot(
                 f"again/{repeat}/{prompt.id}/{arm}",
@@ -114,7 +121,7 @@ class Plan:
                 arm,
                 partner=pair_key(repeat, prompt.id, arm),
             )
-            for prompt in chosen
+            for prompt in self._drawn_again(repeat, order)
             for arm in Arm
         ]
 
@@ -128,9 +135,7 @@ class Plan:
                 yield Shot(key, ShotPhase.LOAD, prompt.id, prompt.seed(lap), lap, arm, level, due_s)
 
     def _order(self, purpose: str) -> list[Prompt]:
-        return sorted(
-            self.prompts.values(), key=lambda prompt: hash_of(self.suite.digest, f"{purpose} {prompt.id}")
-        )
+        return sorted(self.prompts.values(), key=lambda prompt: hash_of(self.suite.digest, f"{purpose} {prompt.id}"))
 
 
 def plan(suite: Suite, policy: Policy, lane: str) -> Plan:

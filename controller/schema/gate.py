@@ -1,6 +1,6 @@
 """`gate:` of a policy: the offline gate before any traffic, and which limits fit a bench."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Self
 

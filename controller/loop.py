@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from controller.benching import Benching
 from controller.core.desired import desired
 from controller.core.facts import Facts, Phase, Wish, observe
 from controller.core.policy import Mode
@@ -56,6 +57,7 @@ class Loop:
         store: Store,
         lease: Lease,
         keeper: FleetKeeper,
+        benching: Benching,
         notifier: Notifier,
         clock: Clock,
         versions: Mapping[str, str],
@@ -63,6 +65,7 @@ class Loop:
         self._store = store
         self._lease = lease
         self._keeper = keeper
+        self._benching = benching
         self._notifier = notifier
         self._clock = clock
         self._versions = versions
@@ -96,15 +99,18 @@ class Loop:
         token = self._lease.acquire()
         if token is None:
             self._reader.forget()
+            self._benching.rest()
             return False
         self._token = token
         world = self._store.world()
+        self._benching.look()
         if self._reachable_since_s is None:
             self._reachable_since_s = self._clock.monotonic_s()
         self._store.renew({row.lane.name: LEASE_S for row in world.lanes if row.split.candidate}, token)
         rows = [self._advance_lane(row, world) for row in world.lanes]
         self._refuse_orphans(world)
-        self._keeper.want(*_wanted_apps(rows))
+        apps, probe = _wanted_apps(rows)
+        self._keeper.want({**self._benching.settle(rows, token), **apps}, probe)
         return True
 
     def _advance_lane(self, row: LaneRow, world: World) -> LaneRow:
@@ -145,6 +151,7 @@ class Loop:
             phase_message=status.message if status else "",
             wish=Wish(Kind(wish.kind), wish.actor, wish.reason, wish.detail) if wish else None,
             probe=self._keeper.probe(rollout.candidate_app),
+            bench=self._benching.check(rollout),
             assessment=lane.reading.assessment if lane.reading else None,
             switched=_switched(lane.row, world),
         )

@@ -1,6 +1,6 @@
-"""What the audit log says of a step."""
+"""What the audit log says of a proposal and of a step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +8,32 @@ from controller.core.rollout import Event, Rollout
 from controller.core.split import Split
 from controller.ports import AuditDraft
 from controller.reading import Reading
+
+
+def proposal_entry(rollout: Rollout, overrides: Sequence[str], warnings: Sequence[str] = ()) -> AuditDraft:
+    """Return the entry of a proposal.
+
+    `overrides`: the rules of lint that would have refused it; `warnings`: what its proposer was told.
+    """
+    return AuditDraft(
+        actor=rollout.proposed_by,
+        action="propose",
+        reason=rollout.reason,
+        lane=rollout.lane,
+        to_state=rollout.state.value,
+        detail={
+            "name": rollout.name,
+            "owner": rollout.owner,
+            "candidate": rollout.candidate.to_json(),
+            "candidate_digest": rollout.candidate.digest,
+            "incumbent_digest": rollout.incumbent.digest,
+            "policy": rollout.policy.to_json(),
+            "policy_digest": rollout.policy.digest,
+            "tradeoffs": dict(rollout.tradeoffs),
+            "overrides": list(overrides),
+            "warnings": list(warnings),
+        },
+    )
 
 
 def step_entry(

@@ -11,18 +11,24 @@ from pathlib import Path
 
 import structlog
 
+from controller.adapters.blobs import FsspecBlobs
 from controller.adapters.clock import SystemClock
 from controller.adapters.database import Database
 from controller.adapters.notifier import LogNotifier, WebhookNotifier
+from controller.adapters.postgres_bench import PostgresBenchBook
 from controller.adapters.postgres_catalog import PostgresTruth
 from controller.adapters.postgres_lease import PostgresLease
 from controller.adapters.tokens import Tokens
 from controller.adapters.wakeup import Wakeup
+from controller.bench_keeper import BenchKeeper
+from controller.benches import Benches
+from controller.benching import Benching
 from controller.core.desired import desired
 from controller.core.lane import Lane
 from controller.core.split import Split
 from controller.errors import GatectlError
 from controller.fleet_keeper import FleetKeeper
+from controller.gate.run import Runner
 from controller.loop import Loop
 from controller.ports import AuditDraft, Notifier
 from controller.schema import POLICIES, PRICE_BOOK, load_lane, load_prices
@@ -30,6 +36,7 @@ from controller.service import Service
 from controller.version import VERSION
 from serving.fleet import RayFleet
 from serving.scorers.app import SCORERS
+from serving.studio import RayStudio
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +47,10 @@ PRUNE_PERIOD_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a controller process is told at start. `database_url` holds a secret and is never logged."""
+    """What a controller process is told at start. `database_url` holds a secret and is never logged.
+
+    `blobs` is a folder or the URL of an object store.
+    """
 
     database_url: str
     ray_address: str
@@ -48,6 +58,7 @@ class Settings:
     gateway_port: int
     gateway_replicas: int
     policies: Path
+    blobs: str
     webhook_url: str | None = None
 
 
@@ -63,15 +74,23 @@ class Controller:
         self._wakeup = Wakeup(settings.database_url)
         self._notifier = _notifier(settings.webhook_url)
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        versions = {"code": VERSION} | {scorer.metric: scorer.version for scorer in SCORERS}
+        book, blobs = PostgresBenchBook(self._database), FsspecBlobs(settings.blobs)
+        prices = load_prices(settings.policies / PRICE_BOOK.name)
+        runner = Runner(RayStudio(), blobs, book, versions, prices, SystemClock(), time.time)
+        self._bench_keeper = BenchKeeper(runner)
         self._loop = Loop(
             self._truth,
             PostgresLease(self._database, holder),
             self._keeper,
+            Benching(book, runner, self._bench_keeper, self._keeper, SystemClock()),
             self._notifier,
             SystemClock(),
-            {"code": VERSION} | {scorer.metric: scorer.version for scorer in SCORERS},
+            versions,
         )
-        self.service = Service(self._truth)
+        self._prices = prices
+        self.benches = Benches(self._truth, book, blobs)
+        self.service = Service(self._truth, self.benches)
         self.role_of = Tokens(self._database).role_of
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -82,18 +101,19 @@ class Controller:
         Raises InvalidFileError for a bad lane or price file and UnavailableError when the database or Ray is away.
         """
         register_lanes(self._truth, self._settings.policies)
-        prices = load_prices(self._settings.policies / PRICE_BOOK.name)
         settings = self._settings
         self._fleet.connect(settings.ray_address, host=settings.gateway_host, port=settings.gateway_port)
         self._spawn("fleet", lambda: self._keeper.run(self._stop))
+        self._spawn("bench", lambda: self._bench_keeper.run(self._stop))
         self._spawn("loop", lambda: self._loop.run(self._stop, lambda: self._wakeup.wait(TICK_S)))
         self._spawn("scorers", lambda: self._every(PLATFORM_PERIOD_S, self._fleet.ensure_scorers))
-        self._spawn("gateway", lambda: self._every(PLATFORM_PERIOD_S, lambda: self._ensure_gateway(prices)))
+        self._spawn("gateway", lambda: self._every(PLATFORM_PERIOD_S, self._ensure_gateway))
         self._spawn("prune", lambda: self._every(PRUNE_PERIOD_S, self._truth.prune))
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End every thread, give leadership up and leave the serving platform as it is."""
         self._stop.set()
+        self._bench_keeper.close()
         self._wakeup.close()
         for thread in self._threads:
             thread.join(timeout_s)
@@ -108,10 +128,10 @@ class Controller:
             "tick_age_s": None if last_s is None else time.monotonic() - last_s,
         }
 
-    def _ensure_gateway(self, prices: Mapping[str, float]) -> None:
+    def _ensure_gateway(self) -> None:
         lanes = [row.lane for row in self._truth.world().lanes]
         replicas = self._settings.gateway_replicas
-        self._fleet.ensure_gateway(self._settings.database_url, lanes, prices, num_replicas=replicas)
+        self._fleet.ensure_gateway(self._settings.database_url, lanes, self._prices, num_replicas=replicas)
 
     def _every(self, period_s: float, act: Callable[[], None]) -> None:
         while not self._stop.is_set():

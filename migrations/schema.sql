@@ -50,6 +50,36 @@ CREATE TABLE public.audit_head (
     digest text NOT NULL,
     CONSTRAINT audit_head_only_row_check CHECK (only_row)
 );
+CREATE TABLE public.bench_shots (
+    bench text NOT NULL,
+    key text NOT NULL,
+    payload json NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+CREATE TABLE public.benches (
+    number bigint NOT NULL,
+    id text GENERATED ALWAYS AS (('b-'::text || lpad((number)::text, GREATEST(4, length((number)::text)), '0'::text))) STORED NOT NULL,
+    lane text NOT NULL,
+    rollout text,
+    key text NOT NULL,
+    value json NOT NULL,
+    verdict text,
+    reason text DEFAULT ''::text NOT NULL,
+    result text,
+    detail json DEFAULT '{}'::json NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT benches_check CHECK (((verdict IS NULL) = (finished_at IS NULL))),
+    CONSTRAINT benches_verdict_check CHECK ((verdict = ANY (ARRAY['pass'::text, 'fail'::text, 'inconclusive'::text, 'no_evidence'::text])))
+);
+ALTER TABLE public.benches ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.benches_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE public.evidence (
     rollout text NOT NULL,
     seq bigint NOT NULL,
@@ -142,6 +172,11 @@ CREATE TABLE public.splits (
     CONSTRAINT splits_mode_check CHECK ((mode = ANY (ARRAY['share'::text, 'shadow'::text]))),
     CONSTRAINT splits_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
 );
+CREATE TABLE public.suites (
+    digest text NOT NULL,
+    value json NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
 CREATE TABLE public.tallies (
     lane text NOT NULL,
     epoch bigint NOT NULL,
@@ -163,6 +198,14 @@ ALTER TABLE ONLY public.audit_head
     ADD CONSTRAINT audit_head_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY public.bench_shots
+    ADD CONSTRAINT bench_shots_pkey PRIMARY KEY (bench, key);
+ALTER TABLE ONLY public.benches
+    ADD CONSTRAINT benches_id_key UNIQUE (id);
+ALTER TABLE ONLY public.benches
+    ADD CONSTRAINT benches_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY public.benches
+    ADD CONSTRAINT benches_rollout_key UNIQUE (rollout);
 ALTER TABLE ONLY public.evidence
     ADD CONSTRAINT evidence_pkey PRIMARY KEY (rollout, seq);
 ALTER TABLE ONLY public.gateways
@@ -183,6 +226,8 @@ ALTER TABLE ONLY public.split_history
     ADD CONSTRAINT split_history_pkey PRIMARY KEY (lane, epoch);
 ALTER TABLE ONLY public.splits
     ADD CONSTRAINT splits_pkey PRIMARY KEY (lane);
+ALTER TABLE ONLY public.suites
+    ADD CONSTRAINT suites_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY public.tallies
     ADD CONSTRAINT tallies_pkey PRIMARY KEY (lane, epoch, window_no, replica);
 ALTER TABLE ONLY public.tokens
@@ -190,6 +235,7 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_sha256_key UNIQUE (sha256);
 CREATE INDEX audit_rollout ON public.audit USING btree (rollout, seq);
+CREATE UNIQUE INDEX benches_one_unfinished ON public.benches USING btree (key) WHERE (verdict IS NULL);
 CREATE INDEX requests_waiting ON public.requests USING btree (id) WHERE (outcome IS NULL);
 CREATE UNIQUE INDEX rollouts_one_open ON public.rollouts USING btree (lane) WHERE open;
 CREATE INDEX split_history_rollout ON public.split_history USING btree (rollout);
@@ -200,9 +246,19 @@ CREATE TRIGGER audit_extend BEFORE INSERT ON public.audit FOR EACH ROW EXECUTE F
 ALTER TABLE public.audit ENABLE ALWAYS TRIGGER audit_extend;
 CREATE TRIGGER audit_head_kept BEFORE DELETE OR TRUNCATE ON public.audit_head FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 ALTER TABLE public.audit_head ENABLE ALWAYS TRIGGER audit_head_kept;
+CREATE TRIGGER bench_shots_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.bench_shots FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER benches_finish_once BEFORE UPDATE ON public.benches FOR EACH ROW WHEN ((old.verdict IS NOT NULL)) EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER benches_kept BEFORE DELETE OR TRUNCATE ON public.benches FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER evidence_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.evidence FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 ALTER TABLE public.evidence ENABLE ALWAYS TRIGGER evidence_append_only;
+CREATE TRIGGER suites_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.suites FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER tallies_note_change BEFORE UPDATE ON public.tallies FOR EACH ROW EXECUTE FUNCTION public.note_change();
+ALTER TABLE ONLY public.bench_shots
+    ADD CONSTRAINT bench_shots_bench_fkey FOREIGN KEY (bench) REFERENCES public.benches(id);
+ALTER TABLE ONLY public.benches
+    ADD CONSTRAINT benches_lane_fkey FOREIGN KEY (lane) REFERENCES public.lanes(name);
+ALTER TABLE ONLY public.benches
+    ADD CONSTRAINT benches_rollout_fkey FOREIGN KEY (rollout) REFERENCES public.rollouts(id);
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_rollout_fkey FOREIGN KEY (rollout) REFERENCES public.rollouts(id);
 ALTER TABLE ONLY public.rollouts
@@ -213,6 +269,14 @@ GRANT SELECT,DELETE ON TABLE public.acks TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.acks TO swapgate_gateway;
 GRANT SELECT,INSERT ON TABLE public.audit TO swapgate_controller;
 GRANT SELECT ON TABLE public.audit_head TO swapgate_controller;
+GRANT SELECT,INSERT ON TABLE public.bench_shots TO swapgate_controller;
+GRANT SELECT,INSERT ON TABLE public.benches TO swapgate_controller;
+GRANT UPDATE(value) ON TABLE public.benches TO swapgate_controller;
+GRANT UPDATE(verdict) ON TABLE public.benches TO swapgate_controller;
+GRANT UPDATE(reason) ON TABLE public.benches TO swapgate_controller;
+GRANT UPDATE(result) ON TABLE public.benches TO swapgate_controller;
+GRANT UPDATE(detail) ON TABLE public.benches TO swapgate_controller;
+GRANT UPDATE(finished_at) ON TABLE public.benches TO swapgate_controller;
 GRANT SELECT,INSERT ON TABLE public.evidence TO swapgate_controller;
 GRANT SELECT,DELETE ON TABLE public.gateways TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.gateways TO swapgate_gateway;
@@ -226,6 +290,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.rollouts TO swapgate_controller;
 GRANT SELECT,INSERT ON TABLE public.split_history TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.splits TO swapgate_controller;
 GRANT SELECT ON TABLE public.splits TO swapgate_gateway;
+GRANT SELECT,INSERT ON TABLE public.suites TO swapgate_controller;
 GRANT SELECT,DELETE ON TABLE public.tallies TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tallies TO swapgate_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE public.tokens TO swapgate_controller;

@@ -15,13 +15,14 @@ MAX_HANGING: Final = 8
 class Deadlines:
     """Runs calls on daemon threads and gives up on them; refuses new ones while too many hang."""
 
-    def __init__(self) -> None:
-        self._hanging = threading.BoundedSemaphore(MAX_HANGING)
+    def __init__(self, limit: int = MAX_HANGING) -> None:
+        self._limit = limit
+        self._hanging = threading.BoundedSemaphore(limit)
 
     def call(self, what: str, timeout_s: float, function: Callable[[], _T]) -> _T:
         """Return the function's result; UnavailableError when it fails, hangs or can't be started."""
         if not self._hanging.acquire(blocking=False):
-            raise UnavailableError(f"Ray: {MAX_HANGING} calls hang already, {what} was not tried; is the cluster up?")
+            raise UnavailableError(f"Ray: {self._limit} calls hang already, {what} was not tried; is the cluster up?")
         future: Future[_T] = Future()
         thread = threading.Thread(target=self._run, args=(function, future), name=f"ray-{what}", daemon=True)
         thread.start()

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from controller.core.spec import ModelSpec
+from serving.machine import machine
 from serving.providers import provider_for
 from serving.providers.protocol import Ask, Fault, ProviderError, Stop
 
@@ -47,6 +48,10 @@ class Replica:
 
     async def ping(self) -> None:
         """Answer; connects a caller before it needs an image."""
+
+    async def machine(self) -> dict[str, Any]:
+        """Describe where images are drawn, for results that depend on it."""
+        return machine()
 
     async def pid(self) -> int:
         """Return the process id, for tests that kill it."""

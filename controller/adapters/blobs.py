@@ -27,8 +27,8 @@ class FsspecBlobs:
             self._files, self._root = url_to_fs(url)
         except (ImportError, ValueError) as error:
             raise UserError(
-                f"{BLOBS_VARIABLE}: no blobs can be kept at {url.split('://', 1)[0]}://...: {error}; allowed: a folder, "
-                "or the URL of an object store whose fsspec package is installed"
+                f"{BLOBS_VARIABLE}: no blobs can be kept at {url.split('://', 1)[0]}://...: {error}; allowed: a "
+                "folder, or the URL of an object store whose fsspec package is installed"
             ) from error
         self._local = "file" in _protocols(self._files)
 

@@ -11,7 +11,7 @@ from controller.core.bench import Bench
 from controller.core.spec import Digest, canonical_json
 from controller.core.suite import Suite
 from controller.errors import ConflictError, MissingBlobError
-from controller.ports import AuditDraft, BenchRow
+from controller.ports import AuditDraft, BenchOutcome, BenchRow
 
 
 @dataclass
@@ -38,7 +38,7 @@ class MemoryBenchBook:
         with self.store.transaction():
             for row in self._rows.values():
                 same_rollout = bench.rollout is not None and row.bench.rollout == bench.rollout
-                if same_rollout or (row.bench.key == bench.key and row.verdict is None):
+                if same_rollout or (row.bench.key == bench.key and row.outcome is None):
                     return row.bench
             stored = replace(bench, id=f"b-{len(self._rows) + 1:04d}", created_at_s=self.store.clock_s())
             self._rows[stored.id] = BenchRow(stored)
@@ -47,10 +47,14 @@ class MemoryBenchBook:
             self.store.append([replace(audit, lane=stored.lane, rollout=stored.rollout, detail=detail)])
             return stored
 
-    def benches(self, bench: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
-        """Read benches, newest first, or the one named."""
+    def benches(self, bench: str | None = None, rollout: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
+        """Read benches, newest first, or the one named, or that of a rollout."""
         with self.store.transaction():
-            return [row for row in reversed(self._rows.values()) if bench in {None, row.bench.id}][:limit]
+            return [
+                row
+                for row in reversed(self._rows.values())
+                if bench in {None, row.bench.id} and rollout in {None, row.bench.rollout}
+            ][:limit]
 
     def pending(self) -> Sequence[BenchRow]:
         """Read what the loop must know of, oldest first: unfinished benches, and those of open rollouts."""
@@ -58,7 +62,7 @@ class MemoryBenchBook:
             return [
                 row
                 for row in self._rows.values()
-                if row.verdict is None or self.store.rollout_is_open(row.bench.rollout)
+                if row.outcome is None or self.store.rollout_is_open(row.bench.rollout)
             ]
 
     def shots(self, bench: str) -> Mapping[str, Mapping[str, Any]]:
@@ -75,26 +79,20 @@ class MemoryBenchBook:
             stored = self._shots[bench].setdefault(key, json.loads(canonical_json(payload)))
             now_s = self.store.clock_s()
             first_s = now_s if row.first_shot_s is None else row.first_shot_s
-            self._rows[bench] = replace(
-                row, shots=len(self._shots[bench]), first_shot_s=first_s, last_shot_s=now_s
-            )
+            self._rows[bench] = replace(row, shots=len(self._shots[bench]), first_shot_s=first_s, last_shot_s=now_s)
             return stored
 
-    def finish(
-        self, bench: str, verdict: str, reason: str, result: Digest | None, audit: AuditDraft, fencing_token: int
-    ) -> None:
+    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int) -> None:
         """Close a bench; ConflictError when the token is stale or it is over already."""
         with self.store.transaction():
             self.store.require_leader(fencing_token)
             row = self._unfinished(bench)
-            self._rows[bench] = replace(
-                row, verdict=verdict, reason=reason, result=result, finished_at_s=self.store.clock_s()
-            )
+            self._rows[bench] = replace(row, outcome=outcome, finished_at_s=self.store.clock_s())
             self.store.append([audit])
 
     def _unfinished(self, bench: str) -> BenchRow:
         row = self._rows.get(bench)
-        if row is None or row.verdict is not None:
+        if row is None or row.outcome is not None:
             raise ConflictError(f"the bench {bench} is over already, or was never opened: read it again")
         return row
 

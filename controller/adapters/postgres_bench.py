@@ -11,13 +11,13 @@ from controller.adapters.database import Cursor, Database, Row
 from controller.adapters.postgres_lease import require_leader
 from controller.adapters.wakeup import REQUEST_CHANNEL
 from controller.core.bench import Bench
-from controller.core.spec import Digest, canonical_json
+from controller.core.spec import canonical_json
 from controller.core.suite import Suite
 from controller.errors import ConflictError
-from controller.ports import AuditDraft, BenchRow
+from controller.ports import AuditDraft, BenchOutcome, BenchRow
 
 _ROWS: LiteralString = """
-SELECT b.value, b.verdict, b.reason, b.result, extract(epoch FROM b.finished_at)::float8 AS finished_at_s,
+SELECT b.value, b.verdict, b.reason, b.result, b.detail, extract(epoch FROM b.finished_at)::float8 AS finished_at_s,
     drawn.shots, drawn.first_shot_s, drawn.last_shot_s
 FROM benches b LEFT JOIN rollouts r ON r.id = b.rollout, LATERAL (
     SELECT count(*) AS shots, extract(epoch FROM min(s.created_at))::float8 AS first_shot_s,
@@ -62,10 +62,12 @@ class PostgresBenchBook:
             _wake(cursor, stored.id)
         return stored
 
-    def benches(self, bench: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
-        """Read benches, newest first, or the one named."""
+    def benches(self, bench: str | None = None, rollout: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
+        """Read benches, newest first, or the one named, or that of a rollout."""
         rows = self._database.rows(
-            _ROWS + "WHERE %s::text IS NULL OR b.id = %s ORDER BY b.number DESC LIMIT %s", [bench, bench, limit]
+            _ROWS + "WHERE (%s::text IS NULL OR b.id = %s) AND (%s::text IS NULL OR b.rollout = %s)"
+            " ORDER BY b.number DESC LIMIT %s",
+            [bench, bench, rollout, rollout, limit],
         )
         return [_row(row) for row in rows]
 
@@ -94,16 +96,14 @@ class PostgresBenchBook:
             stored: Mapping[str, Any] = cursor.execute(query, [bench, key]).fetchall()[0]["payload"]
         return stored
 
-    def finish(
-        self, bench: str, verdict: str, reason: str, result: Digest | None, audit: AuditDraft, fencing_token: int
-    ) -> None:
+    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int) -> None:
         """Close a bench; ConflictError when the token is stale or it is over already."""
         with self._database.transaction() as cursor:
             require_leader(cursor, fencing_token)
             cursor.execute(
-                "UPDATE benches SET verdict = %s, reason = %s, result = %s, finished_at = clock_timestamp()"
-                " WHERE id = %s AND verdict IS NULL",
-                [verdict, reason, result, bench],
+                "UPDATE benches SET verdict = %s, reason = %s, result = %s, detail = %s,"
+                " finished_at = clock_timestamp() WHERE id = %s AND verdict IS NULL",
+                [outcome.verdict, outcome.reason, outcome.result, _json(dict(outcome.detail)), bench],
             )
             if not cursor.rowcount:
                 raise _over(bench)
@@ -133,4 +133,6 @@ def _json(value: Any) -> Json:
 
 
 def _row(row: Row) -> BenchRow:
-    return BenchRow(Bench.from_json(row["value"]), **{name: val for name, val in row.items() if name != "value"})
+    outcome = BenchOutcome(row["verdict"], row["reason"], row["result"], row["detail"]) if row["verdict"] else None
+    counted = {name: row[name] for name in ("finished_at_s", "shots", "first_shot_s", "last_shot_s")}
+    return BenchRow(Bench.from_json(row["value"]), outcome, **counted)

@@ -27,6 +27,17 @@ class MissingError(UserError):
     """What was asked for does not exist; the message says where to look."""
 
 
+class missing:  # noqa: N801  # reads like the keyword it stands beside
+    """On a path that names one thing, a wrong name is that thing missing."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, UserError):
+            raise MissingError(str(error)) from error
+
+
 # The first match counts, so a class comes before its base.
 KINDS: tuple[tuple[str, type[GatectlError], int], ...] = (
     ("unauthenticated", UnauthenticatedError, 401),

@@ -21,7 +21,8 @@ def serve_controller(
     """Run a controller until SIGTERM.
 
     Secrets and addresses come from the environment: SWAPGATE_DATABASE_URL, SWAPGATE_RAY_ADDRESS, and if wanted
-    SWAPGATE_POLICIES (a folder) and SWAPGATE_WEBHOOK_URL.
+    SWAPGATE_POLICIES (a folder), SWAPGATE_BLOBS (where images and results are kept: a folder or a URL such as s3://...,
+    by default a folder in the data directory) and SWAPGATE_WEBHOOK_URL.
     """
     import uvicorn
 
@@ -32,7 +33,7 @@ def serve_controller(
     controller = build_controller(_settings(gateway_host, gateway_port, gateway_replicas))
     controller.start()
     try:
-        api = build_api(controller.service, controller.role_of, controller.pulse)
+        api = build_api(controller.service, controller.benches, controller.role_of, controller.pulse)
         # uvicorn ends on SIGTERM and SIGINT, and then the threads do.
         uvicorn.run(api, host=host, port=port, log_level="warning", server_header=False)
     finally:
@@ -54,7 +55,9 @@ def _configure_logs() -> None:
 
 
 def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "Settings":
+    from controller.adapters.blobs import BLOBS_VARIABLE
     from controller.cli.propose import policies_folder
+    from controller.platform.home import Home
     from controller.wiring import Settings
 
     return Settings(
@@ -64,6 +67,7 @@ def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "S
         gateway_port=gateway_port,
         gateway_replicas=gateway_replicas,
         policies=policies_folder(),
+        blobs=os.environ.get(BLOBS_VARIABLE) or str(Home.current().blobs),
         webhook_url=os.environ.get("SWAPGATE_WEBHOOK_URL") or None,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from controller.core.lane import Lane
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.core.spec import Digest, ModelSpec, app_name, digest_of
@@ -23,8 +24,8 @@ def twin(spec: ModelSpec, replicas: int, name: str = "bench") -> ModelSpec:
 class Bench:
     """One comparison. `policy` holds the gate with the suite's digest, the criteria and the error budget.
 
-    `rollout` is None for a bench that somebody asked for by itself. `created_at_s`: Unix seconds of the database's
-    clock.
+    `timeout_s` bounds an image, as on the lane. `rollout` is None for a bench that somebody asked for by itself.
+    `created_at_s`: Unix seconds of the database's clock.
     """
 
     id: str
@@ -35,12 +36,13 @@ class Bench:
     candidate: ModelSpec
     incumbent: ModelSpec
     policy: Policy
+    timeout_s: float
     rollout: str | None = None
     created_at_s: float = 0.0
 
     @staticmethod
-    def of(rollout: Rollout) -> "Bench":
-        """Return the bench of a rollout, without an id yet."""
+    def of(rollout: Rollout, lane: Lane) -> "Bench":
+        """Return the bench of a rollout on its lane, without an id yet."""
         return Bench(
             id="",
             lane=rollout.lane,
@@ -50,6 +52,7 @@ class Bench:
             candidate=rollout.candidate,
             incumbent=rollout.incumbent,
             policy=rollout.policy,
+            timeout_s=lane.timeout_s,
             rollout=rollout.id,
         )
 
@@ -73,7 +76,7 @@ class Bench:
                 "lane": self.lane,
                 "candidate": self.candidate.digest,
                 "incumbent": self.incumbent.digest,
-                "gate": asdict(self.policy.gate) if self.policy.gate else None,
+                "gate": self.policy.gate.to_json() if self.policy.gate else None,
                 "criteria": [asdict(criterion) for criterion in self.policy.criteria],
                 "budget": asdict(self.policy.budget),
                 "rollout": self.rollout,

@@ -29,7 +29,7 @@ def desired(lane: Lane, rollout: Rollout | None) -> Wanted:
     if rollout.state is not State.PROPOSED:
         apps[rollout.candidate_app] = rollout.candidate
     if rollout.state is State.BENCHING and rollout.policy.gate is not None:
-        bench = Bench.of(rollout)
+        bench = Bench.of(rollout, lane)
         apps |= {bench.apps[arm]: spec for arm, spec in bench.specs.items()}
     return Wanted(apps, _split(rollout))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from controller.core.policy import OnDeadline, Requires
+from controller.core.policy import OnDeadline, Requires, Role
 from controller.core.rollout import Event, Rollout
 from controller.core.states import TRANSITIONS, WITHOUT_TRAFFIC, Kind, State
 from controller.core.verdict import Assessment
@@ -196,7 +196,7 @@ def _prepared(facts: Facts) -> Event | None:
 def _benched(rollout: Rollout, facts: Facts) -> Event | None:
     if rollout.policy.gate is None:
         return Event(Kind.BENCH_PASSED, facts.now_s, "the policy declares no offline gate")
-    if facts.bench is None:
+    if facts.bench is None or facts.bench.problem is not None:
         return None
     return Event(Kind.BENCH_PASSED, facts.now_s, "the offline gate passed", detail=facts.bench.detail)
 
@@ -224,13 +224,17 @@ def obstacles(rollout: Rollout, assessment: Assessment) -> Iterator[str]:
         yield f"{images} of {stage.min_images} candidate images read at this stage"
     if assessment.elevated:
         yield "harm is suspected (evidence above the square root of what a revert needs)"
+    for item, verdict in zip(rollout.policy.criteria, assessment.verdicts, strict=True):
+        n = verdict.summary.n_candidate
+        if item.role is Role.GUARDRAIL and n < item.min_images:
+            yield f"{verdict.title} was read of {n} of {item.min_images} candidate images"
     if not assessment.evident:
-        missing = [item.title for item in assessment.verdicts if item.verdict == "no_evidence"]
+        missing = [i.title for i in assessment.verdicts if i.verdict == "no_evidence" and i.role is Role.GUARDRAIL]
         yield f"no evidence yet on {', '.join(missing)}"
     if stage.requires is Requires.PASS and not assessment.safe:
         for item, verdict in zip(rollout.policy.criteria, assessment.verdicts, strict=True):
             # The whole-law test proves nothing, so nobody waits for it.
-            if verdict.verdict == "inconclusive" and verdict.role == "guardrail" and item.statistic != "law":
+            if verdict.verdict == "inconclusive" and verdict.role is Role.GUARDRAIL and item.statistic != "law":
                 yield verdict.reason
 
 

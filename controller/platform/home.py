@@ -61,6 +61,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def blobs(self) -> Path:
+        """Return the folder of images and results, unless SWAPGATE_BLOBS names another place."""
+        return self.root / "blobs"
+
+    @property
     def record(self) -> Path:
         """Return the file that says what runs."""
         return self.root / "platform.json"

@@ -26,6 +26,7 @@ CREATE TABLE benches (
     verdict     text CHECK (verdict IN ('pass', 'fail', 'inconclusive', 'no_evidence')),
     reason      text NOT NULL DEFAULT '',
     result      text,
+    detail      json NOT NULL DEFAULT '{}',
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
     CHECK ((verdict IS NULL) = (finished_at IS NULL))
@@ -54,7 +55,7 @@ CREATE TRIGGER benches_finish_once BEFORE UPDATE ON benches
 
 GRANTS = """
 GRANT SELECT, INSERT ON suites, benches, bench_shots TO swapgate_controller;
-GRANT UPDATE (value, verdict, reason, result, finished_at) ON benches TO swapgate_controller;
+GRANT UPDATE (value, verdict, reason, result, detail, finished_at) ON benches TO swapgate_controller;
 """
 
 

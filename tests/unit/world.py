@@ -5,20 +5,26 @@ import random
 from dataclasses import dataclass, field, replace
 
 from controller.adapters.memory import MemoryStore
+from controller.adapters.memory_bench import MemoryBenchBook, MemoryBlobs
 from controller.adapters.memory_fleet import MemoryFleet
 from controller.adapters.memory_lease import MemoryLease
 from controller.adapters.notifier import LogNotifier
+from controller.bench_keeper import BenchKeeper
+from controller.benches import Benches
+from controller.benching import Benching
 from controller.core.assign import assign
 from controller.core.desired import desired
 from controller.core.policy import Budget, Criterion, Mode, Policy, Requires, Stage
 from controller.core.rollout import Rollout
 from controller.fleet_keeper import FleetKeeper
+from controller.gate.run import Runner
 from controller.loop import Loop
 from controller.ports import AuditDraft, Command, TallyRow
 from controller.service import Proposal, Service
 from controller.stats.bins import Axis, cell_of
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
 from tests.unit.core.values import LANE, POLICY, spec
+from tests.unit.studio import ScriptedStudio
 
 DEMO = replace(
     POLICY,
@@ -89,17 +95,26 @@ class World:
         split = replace(desired(LANE, None).split, epoch=1)
         self.store.add_lane(LANE, LANE.incumbent, split, AuditDraft("test", "add_lane", "declared"))
         self.gateways = [Gateway(self.store, f"gateway-{number}") for number in range(n_gateways)]
-        self.service = Service(self.store)
-        self.controllers: dict[str, tuple[Loop, FleetKeeper]] = {}
+        self.studio, self.book, self.blobs = ScriptedStudio(), MemoryBenchBook(self.store), MemoryBlobs()
+        self.benches = Benches(self.store, self.book, self.blobs)
+        self.service = Service(self.store, self.benches)
+        self.controllers: dict[str, tuple[Loop, FleetKeeper, BenchKeeper]] = {}
         self.start_controller("one")
 
     def monotonic_s(self) -> float:
         return self.now_s
 
     def start_controller(self, name: str) -> None:
-        keeper = FleetKeeper(self.fleet)
-        loop = Loop(self.store, MemoryLease(self.store, name), keeper, LogNotifier(), self, {"code": "test"})
-        self.controllers[name] = (loop, keeper)
+        keeper, versions = FleetKeeper(self.fleet), {"code": "test"}
+        runner = Runner(self.studio, self.blobs, self.book, versions, {"cpu": 0.04}, self, self.monotonic_s)
+        bench_keeper = BenchKeeper(runner)
+        benching = Benching(self.book, runner, bench_keeper, keeper, self)
+        lease = MemoryLease(self.store, name)
+        self.controllers[name] = (
+            Loop(self.store, lease, keeper, benching, LogNotifier(), self, versions),
+            keeper,
+            bench_keeper,
+        )
 
     def propose(self) -> str:
         proposal = Proposal("turbo", "preview", "imaging", "cheaper", spec(10), self.policy, "salt")
@@ -110,10 +125,11 @@ class World:
 
     def tick(self) -> None:
         self.now_s += 0.5
-        for loop, keeper in self.controllers.values():
+        for loop, keeper, bench_keeper in self.controllers.values():
             if self.store.available:
                 loop.tick()
                 keeper.reconcile()
+                bench_keeper.work()
         for gateway in self.gateways:
             gateway.sync(self.now_s)
             for _ in range(2):

@@ -13,16 +13,22 @@ import uvicorn
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.memory import MemoryStore
+from controller.adapters.memory_bench import MemoryBenchBook, MemoryBlobs
 from controller.adapters.memory_fleet import MemoryFleet
 from controller.adapters.memory_lease import MemoryLease
 from controller.adapters.notifier import LogNotifier
 from controller.api.app import build_api
+from controller.bench_keeper import BenchKeeper
+from controller.benches import Benches
+from controller.benching import Benching
 from controller.core.spec import ModelSpec
 from controller.fleet_keeper import FleetKeeper
+from controller.gate.run import Runner
 from controller.loop import Loop
 from controller.service import Service
 from tests.contract.values import ADD_LANE, LANE, first_split, spec
 from tests.unit.core.values import POLICY
+from tests.unit.studio import ScriptedStudio
 
 OPERATOR, VIEWER = "token-of-ana", "token-of-ben"
 TOKENS = {OPERATOR: ("ana", "operator"), VIEWER: ("ben", "viewer")}
@@ -35,6 +41,7 @@ class Desk:
     url: str
     store: MemoryStore
     service: Service
+    studio: ScriptedStudio
 
     def call(self, method: str, path: str, token: str | None = OPERATOR, **more: Any) -> httpx.Response:
         """Call the API as the owner of a token."""
@@ -81,22 +88,30 @@ def open_desk(*, with_loop: bool = True, ready_after_s: float = 3600.0) -> Itera
     clock = SystemClock()
     store = MemoryStore(time.time)
     store.add_lane(LANE, LANE.incumbent, first_split(), ADD_LANE)
-    service = Service(store)
+    studio, book, blobs = ScriptedStudio(), MemoryBenchBook(store), MemoryBlobs()
+    benches = Benches(store, book, blobs)
+    service = Service(store, benches)
     keeper = FleetKeeper(MemoryFleet(clock.monotonic_s, ready_after_s=ready_after_s), period_s=0.02)
-    loop = Loop(store, MemoryLease(store, "desk"), keeper, LogNotifier(), clock, {"code": "test"})
+    versions = {"code": "test"}
+    runner = Runner(studio, blobs, book, versions, {"cpu": 0.04}, clock, time.time)
+    bench_keeper = BenchKeeper(runner, retry_s=0.02)
+    benching = Benching(book, runner, bench_keeper, keeper, clock)
+    loop = Loop(store, MemoryLease(store, "desk"), keeper, benching, LogNotifier(), clock, versions)
     stop = threading.Event()
     threads = [
         threading.Thread(target=keeper.run, args=(stop,)),
+        threading.Thread(target=bench_keeper.run, args=(stop,)),
         threading.Thread(target=loop.run, args=(stop, lambda: stop.wait(0.02))),
     ]
-    api = build_api(service, TOKENS.get, lambda: {"leads": float(loop.leads), "tick_age_s": None})
+    api = build_api(service, benches, TOKENS.get, lambda: {"leads": float(loop.leads), "tick_age_s": None})
     with _served(api) as url:
         for thread in threads if with_loop else ():
             thread.start()
         try:
-            yield Desk(url, store, service)
+            yield Desk(url, store, service, studio)
         finally:
             stop.set()
+            bench_keeper.close()
             for thread in threads if with_loop else ():
                 thread.join()
 

@@ -99,9 +99,9 @@ def test_an_unsound_proposal_is_refused(quiet: Desk, changes: dict[str, object],
 
 def test_a_huge_body_is_refused(quiet: Desk) -> None:
     """A body of megabytes is refused instead of read into memory."""
-    answer = quiet.call("POST", "/api/v1/rollouts", content=b"x" * 2_000_000)
+    answer = quiet.call("POST", "/api/v1/rollouts", content=b"x" * 17_000_000)
     assert answer.status_code == 400
-    assert "1,000,000 bytes" in answer.json()["error"]["message"]
+    assert "16,000,000 bytes" in answer.json()["error"]["message"]
 
 
 def test_the_actor_is_the_tokens_owner(desk: Desk) -> None:

@@ -1,0 +1,181 @@
+"""What may be asked about suites and benches: freeze a suite, start a bench, see how far it is and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from controller.core.bench import Bench
+from controller.core.policy import Policy
+from controller.core.spec import ModelSpec
+from controller.errors import UserError
+from controller.gate.plan import Plan, plan
+from controller.ports import AuditDraft, BenchBook, BenchRow, Blobs, LaneRow, Store
+from controller.schema.suite import LoadedSuite
+
+
+@dataclass(frozen=True, slots=True)
+class BenchWish:
+    """A candidate to be compared, with a policy whose gate says how; `against` is None for the lane's incumbent."""
+
+    name: str
+    lane: str
+    reason: str
+    candidate: ModelSpec
+    policy: Policy
+    suite: LoadedSuite | None = None
+    against: ModelSpec | None = None
+
+
+class Benches:
+    """Questions and wishes about the offline gate; the leader's loop alone runs benches."""
+
+    def __init__(self, store: Store, book: BenchBook, blobs: Blobs) -> None:
+        self._store = store
+        self._book = book
+        self._blobs = blobs
+
+    def freeze(self, policy: Policy, lane: str, suite: LoadedSuite | None) -> Policy:
+        """Keep the suite of a policy's gate and return the policy with the suite's digest.
+
+        UserError when the suite is neither given nor known, or can't show what the gate must judge on the lane.
+        """
+        if policy.gate is None:
+            return policy
+        if suite is None:
+            found = self._book.suite(policy.gate.suite_digest)
+            if found is None:
+                raise UserError(
+                    f"gate.suite: the suite {policy.gate.suite} is not known here under the digest "
+                    f"{policy.gate.suite_digest[:12] or '(none)'}; send it along, as `gatectl propose` and `gatectl "
+                    "bench` do"
+                )
+        else:
+            found = suite.suite
+            for content in suite.assets.values():
+                self._blobs.put(content)
+            self._book.add_suite(found)
+        frozen = replace(policy, gate=replace(policy.gate, suite=found.name, suite_digest=found.digest))
+        plan(found, frozen, lane)
+        return frozen
+
+    def start(self, wish: BenchWish, actor: str) -> dict[str, Any]:
+        """Open a bench, or continue the unfinished one of the same question; UserError when it makes no sense."""
+        if wish.policy.gate is None:
+            raise UserError(f"policy {wish.policy.name}: declares no `gate`, so there is nothing to judge a bench by")
+        if not wish.reason.strip():
+            raise UserError("a bench needs a reason: it goes into the audit log")
+        row = self._lane(wish.lane)
+        incumbent = wish.against or row.lane.incumbent
+        ours, theirs = wish.candidate.sampling, incumbent.sampling
+        if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):
+            raise UserError(
+                f"sampling: the candidate draws {ours.width_px}x{ours.height_px} px, the incumbent "
+                f"{theirs.width_px}x{theirs.height_px}; arms of different size can't be compared"
+            )
+        bench = Bench(
+            id="",
+            lane=wish.lane,
+            name=wish.name,
+            actor=actor,
+            reason=wish.reason,
+            candidate=wish.candidate,
+            incumbent=incumbent,
+            policy=self.freeze(wish.policy, wish.lane, wish.suite),
+            timeout_s=row.lane.timeout_s,
+        )
+        opened = self._book.open(bench, AuditDraft(actor, "bench", wish.reason, detail=_opening(bench)))
+        return self.bench(opened.id)
+
+    def benches(self, rollout: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Return benches, newest first, or that of a rollout."""
+        return [_bench_row(row) for row in self._book.benches(rollout=rollout, limit=limit)]
+
+    def bench(self, bench_id: str) -> dict[str, Any]:
+        """Return one bench with its progress; UserError when it does not exist."""
+        row = self._row(bench_id)
+        return {**_bench_row(row), **self._progress(row)}
+
+    def result(self, bench_id: str) -> bytes:
+        """Return the result document of a bench that is over (JSON); UserError when there is none."""
+        row = self._row(bench_id)
+        if row.outcome is None:
+            raise UserError(f"{bench_id} is not over yet; `gatectl bench` with the same arguments follows it")
+        if row.outcome.result is None:
+            raise UserError(f"{bench_id} ended without a result: {row.outcome.reason}")
+        return self._blobs.get(row.outcome.result)
+
+    def blob(self, digest: str) -> bytes:
+        """Return an image or another piece of evidence by its SHA-256; UserError when there is none."""
+        return self._blobs.get(digest)
+
+    def _row(self, bench_id: str) -> BenchRow:
+        found = self._book.benches(bench_id)
+        if not found:
+            raise UserError(f"there is no bench {bench_id!r}; GET /api/v1/benches lists them")
+        return found[0]
+
+    def _progress(self, row: BenchRow) -> dict[str, Any]:
+        """Return how many images are due at least (one repeat more once those are drawn), and how long they take."""
+        gate = row.bench.policy.gate
+        suite = self._book.suite(gate.suite_digest) if gate is not None else None
+        if suite is None or row.outcome is not None:
+            return {"due": row.shots, "eta_s": None}
+        due = _due(plan(suite, row.bench.policy, row.bench.lane), row.shots)
+        pace_s = None
+        if row.shots > 1 and row.first_shot_s is not None and row.last_shot_s is not None:
+            pace_s = (row.last_shot_s - row.first_shot_s) / (row.shots - 1)
+        return {"due": due, "eta_s": None if pace_s is None else max(0, due - row.shots) * pace_s}
+
+    def _lane(self, name: str) -> LaneRow:
+        lanes = self._store.world().lanes
+        for row in lanes:
+            if row.lane.name == name:
+                return row
+        raise UserError(
+            f"there is no lane {name!r}; known lanes: {', '.join(row.lane.name for row in lanes) or 'none'}"
+        )
+
+
+def _due(drawn: Plan, shots: int) -> int:
+    due = len(drawn.warm_up()) + len(drawn.load())
+    for repeat in range(drawn.gate.max_repeats):
+        due += len(drawn.repeat(repeat))
+        if repeat + 1 >= drawn.gate.min_repeats and due >= shots:
+            break
+    return due
+
+
+def _bench_row(row: BenchRow) -> dict[str, Any]:
+    bench, outcome = row.bench, row.outcome
+    gate = bench.policy.gate
+    state = "finished" if outcome is not None else "running" if row.shots else "waiting"
+    return {
+        "id": bench.id,
+        "lane": bench.lane,
+        "name": bench.name,
+        "rollout": bench.rollout,
+        "actor": bench.actor,
+        "why": bench.reason,
+        "state": state,
+        "candidate_digest": bench.candidate.digest,
+        "incumbent_digest": bench.incumbent.digest,
+        "suite": {"name": gate.suite, "digest": gate.suite_digest} if gate else None,
+        "created_at_s": bench.created_at_s,
+        "finished_at_s": row.finished_at_s,
+        "shots": row.shots,
+        "verdict": outcome.verdict if outcome else None,
+        "reason": outcome.reason if outcome else "",
+        "result": outcome.result if outcome else None,
+        "criteria": list(outcome.detail.get("criteria", ())) if outcome else [],
+    }
+
+
+def _opening(bench: Bench) -> Mapping[str, Any]:
+    return {
+        "name": bench.name,
+        "candidate": bench.candidate.to_json(),
+        "candidate_digest": bench.candidate.digest,
+        "incumbent_digest": bench.incumbent.digest,
+        "policy": bench.policy.to_json(),
+        "policy_digest": bench.policy.digest,
+    }

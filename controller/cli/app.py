@@ -12,6 +12,7 @@ import typer
 
 from controller.cli import (
     audit,
+    bench,
     demo,
     doctor,
     down,
@@ -22,9 +23,11 @@ from controller.cli import (
     load,
     plan,
     propose,
+    report,
     serve_controller,
     show,
     simulate,
+    suite,
     up,
     watch,
     wishes,
@@ -49,11 +52,14 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(lane.app, name="lane")
 app.command("lint")(lint.lint)
+app.add_typer(suite.app, name="suite")
+app.command("bench")(bench.bench)
 app.command("propose")(propose.propose)
 app.command("list")(list_rollouts.list_rollouts)
 app.command("show")(show.show)
 app.command("watch")(watch.watch)
 app.command("explain")(explain.explain)
+app.command("report")(report.report)
 wishes.register(app)
 app.add_typer(audit.app, name="audit")
 app.command("load")(load.load)

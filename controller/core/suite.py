@@ -7,6 +7,10 @@ from typing import Any
 
 from controller.core.spec import Digest, digest_of
 
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "black", "white")
+SHAPES = ("circle", "square", "triangle", "star", "diamond", "heart")
+"""What can be told apart in pixels without doubt, so what a `Thing` may be."""
+
 
 class Category(StrEnum):
     """What a prompt puts to the test; results are shown apart for each."""
@@ -44,6 +48,11 @@ class Expectation:
     no_text: bool = False
     things: tuple[Thing, ...] = ()
     logo: str | None = None
+
+    @property
+    def checkable(self) -> bool:
+        """Say whether a program can check anything beyond the picture being sound."""
+        return self != Expectation()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -91,7 +100,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A versioned set of prompts; `assets` maps a name to the SHA-256 (hex) of its PNG, so a new logo is a new suite."""
+    """A versioned set of prompts; `assets` maps a name to the SHA-256 (hex) of its PNG, so it counts for the digest."""
 
     name: str
     version: int

@@ -13,6 +13,7 @@ from controller.schema.lane import LaneFile
 from controller.schema.policy import POLICIES, PolicyFile
 from controller.schema.prices import PricesFile
 from controller.schema.scenario import ScenarioFile
+from controller.schema.suite import SuiteFile
 
 FOLDER = POLICIES / "schema"
 FILES: Mapping[str, type[BaseModel]] = {
@@ -21,6 +22,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "policy": PolicyFile,
     "prices": PricesFile,
     "scenario": ScenarioFile,
+    "suite": SuiteFile,
 }
 
 

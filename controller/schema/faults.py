@@ -127,8 +127,11 @@ def _empty(value: Any, loc: Loc = ()) -> Iterator[Fault]:
 
 
 def _problems(document: Document, model: type[BaseModel], error: ValidationError) -> Iterator[tuple[Loc, Problem]]:
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
         loc: Loc = tuple(part for part in detail["loc"] if part != "[key]")
+        if detail["type"] == "too_short" and any(other["loc"][:-1][: len(loc)] == loc for other in details):
+            continue  # the list has items, but pydantic counts only the sound ones
         if detail["type"] == "faults":
             for below, message in detail["ctx"]["faults"]:
                 yield (*loc, *below), document.problem((*loc, *below), message)
@@ -156,7 +159,8 @@ def _message(model: type[BaseModel], loc: Loc, detail: ErrorDetails) -> str:
         case _ if kind in _EXPECTED:
             text = f"expected {_EXPECTED[kind]}, found {found}"
         case _ if kind in _BOUNDS:
-            text = f"must be {_BOUNDS[kind][0]} {limits[_BOUNDS[kind][1]]:g}, found {found}"
+            limit = limits[_BOUNDS[kind][1]]
+            text = f"must be {_BOUNDS[kind][0]} {limit if isinstance(limit, int) else f'{limit:g}'}, found {found}"
         case _:
             text = f"{detail['msg']}, found {found}"
     return text

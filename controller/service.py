@@ -126,6 +126,7 @@ class Service:
             salt=proposal.salt,
             created_at_s=self._truth.world().now_s,
             tradeoffs=proposal.tradeoffs,
+            overrides=proposal.overrides,
             reason=proposal.reason,
         )
         rollout = replace(rollout, entered_at_s=rollout.created_at_s)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from controller.core.facts import obstacles
+from controller.core.judge import LOG_SAMPLE_RATIO_NEEDED
 from controller.core.policy import Criterion, Mode
 from controller.core.rollout import Rollout
 from controller.core.states import State
@@ -25,6 +26,7 @@ def rollout_view(
         "incumbent": _model(rollout, "incumbent"),
         "policy": {"name": rollout.policy.name, "digest": rollout.policy.digest},
         "tradeoffs": dict(rollout.tradeoffs),
+        "overrides": list(rollout.overrides),
         "stages": [_stage(rollout, index) for index in range(len(rollout.policy.stages))],
         "share_wanted": share_wanted(rollout),
         "share_observed": n_candidate / (n_candidate + n_incumbent) if n_candidate + n_incumbent else None,
@@ -126,13 +128,18 @@ def _stage(rollout: Rollout, index: int) -> dict[str, Any]:
 
 def _evidence(assessment: Assessment | None) -> dict[str, Any]:
     if assessment is None:
-        return {"harm": 0.0, "needed": None, "images": 0, "untrusted": None, "environment": None}
+        nothing = {"untrusted": None, "environment": None, "sample_ratio": None}
+        return {"harm": 0.0, "needed": None, "images": 0, **nothing}
     return {
         "harm": _finite(assessment.log_harm),
         "needed": math.exp(assessment.log_needed),
         "images": assessment.images,
         "untrusted": assessment.untrusted,
         "environment": assessment.environment,
+        "sample_ratio": {
+            "evidence": _finite(assessment.log_sample_ratio),
+            "needed": math.exp(LOG_SAMPLE_RATIO_NEEDED),
+        },
     }
 
 
@@ -157,6 +164,7 @@ def _criterion(item: Criterion, verdict: CriterionVerdict) -> dict[str, Any]:
         "incumbent": value_text(item, summary.incumbent),
         "candidate": value_text(item, summary.candidate),
         "change": change_text(item, summary),
+        "bounds": {"change": summary.change, "low": summary.change_low, "high": summary.change_high},
         "n_incumbent": summary.n_incumbent,
         "n_candidate": summary.n_candidate,
         "log10_harm": summary.log_harm / math.log(10),

@@ -43,11 +43,15 @@ class Client:
 
     def get(self, path: str, **query: Any) -> Any:
         """Ask; the error that the server told of, UnavailableError when it can't be reached."""
-        return self._send("GET", path, params={key: val for key, val in query.items() if val is not None})
+        return self._send("GET", path, params={key: val for key, val in query.items() if val is not None}).json()
+
+    def content(self, path: str) -> bytes:
+        """Fetch something that is no JSON, such as an image; errors as in `get`."""
+        return bytes(self._send("GET", path).content)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Wish for something; errors as in `get`, ConflictError also when it is not possible now."""
-        return self._send("POST", path, json=body)
+        return self._send("POST", path, json=body).json()
 
     def audit(self, rollout: str | None = None, after_seq: int = 0) -> Iterator[dict[str, Any]]:
         """Stream the audit log."""
@@ -87,7 +91,7 @@ class Client:
             raise self._unreachable(error) from error
         if answer.status_code >= 400:
             self._refuse(answer)
-        return answer.json()
+        return answer
 
     def _refuse(self, answer: Any) -> None:
         from controller.api.problems import from_wire

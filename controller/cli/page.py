@@ -32,6 +32,8 @@ def render(view: dict[str, Any], remark: str | None = None) -> Any:
     parts: list[Any] = [_header(view), _rail(view), Text(f"  {_shares(view)}     {_budget(view)}"), Text()]
     if view["criteria"]:
         parts += [_table(view), Text()]
+    if declared := list(_declared(view)):
+        parts += [*(Text(f"  {line}", style=style) for line, style in declared), Text()]
     parts += [Text(f"  {line}", style=style) for line, style in _closing(view)]
     if remark:
         parts.append(Text(f"  {remark}", style="bold magenta"))
@@ -120,6 +122,16 @@ def _table(view: dict[str, Any]) -> Any:
             Text(item["verdict"].replace("_", " "), style=VERDICT_STYLE.get(item["verdict"], "")),
         )
     return table
+
+
+def _declared(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what people declared or let pass: who reads the page must know it."""
+    for key, value in view["tradeoffs"].items():
+        if value:
+            said = ", ".join(map(str, value)) if isinstance(value, list) else value
+            yield f"{key.replace('_', ' ')}: {said}", "dim"
+    if view["overrides"]:
+        yield f"overridden or waived: {', '.join(view['overrides'])}", "bold yellow"
 
 
 def _closing(view: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,8 @@ class Rollout:
     """One attempt to replace a lane's incumbent; times are Unix seconds of the database's clock.
 
     `stage` indexes the policy's stages. `entered_at_s` is when the state or stage was last entered. `reason` is the
-    sentence of the last event. `epochs` lists the splits that this rollout caused, in order.
+    sentence of the last event. `epochs` lists the splits that this rollout caused, in order. `overrides` names the
+    rules that would have refused it and were overridden or waived.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Rollout:
     entered_at_s: float = 0.0
     reason: str = ""
     epochs: tuple[Epoch, ...] = ()
+    overrides: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -92,6 +94,7 @@ class Rollout:
                 "policy": Policy.from_json(value["policy"]),
                 "state": State(value["state"]),
                 "epochs": tuple(Epoch(**{**epoch, "mode": Mode(epoch["mode"])}) for epoch in value["epochs"]),
+                "overrides": tuple(value.get("overrides", ())),
             }
         )
 

@@ -13,13 +13,20 @@ from controller.stats.tally import Arm, WindowTally
 
 
 def rollout_view(
-    rollout: Rollout, assessment: Assessment | None, totals: WindowTally, settled_s: float | None
+    rollout: Rollout,
+    assessment: Assessment | None,
+    totals: WindowTally,
+    settled_s: float | None,
+    current: WindowTally | None = None,
 ) -> dict[str, Any]:
     """Return everything to show of one rollout; `totals` are its tallies up to now, decided or not.
 
-    `settled_s` is how long the gateways took to apply the current split, None while some have not.
+    `settled_s` is how long the gateways took to apply the current split, None while some have not; `current` are the
+    tallies of the last split that had a candidate, with the arms of the split.
     """
     n_candidate, n_incumbent = totals.assigned(Arm.CANDIDATE), totals.assigned(Arm.INCUMBENT)
+    observed = _observed(rollout, current or WindowTally())
+    n_observed = sum(observed.values())
     return {
         **rollout_row(rollout),
         "candidate": _model(rollout, "candidate"),
@@ -29,7 +36,8 @@ def rollout_view(
         "overrides": list(rollout.overrides),
         "stages": [_stage(rollout, index) for index in range(len(rollout.policy.stages))],
         "share_wanted": share_wanted(rollout),
-        "share_observed": n_candidate / (n_candidate + n_incumbent) if n_candidate + n_incumbent else None,
+        "share_observed": observed["candidate"] / n_observed if n_observed else None,
+        "observed": observed,
         "requests": {"candidate": n_candidate, "incumbent": n_incumbent},
         "seen": seen(totals),
         "settled_s": settled_s,
@@ -37,6 +45,13 @@ def rollout_view(
         "criteria": _criteria(rollout, assessment),
         "waiting": waiting(rollout, assessment),
     }
+
+
+def _observed(rollout: Rollout, current: WindowTally) -> dict[str, int]:
+    """Return the requests of each arm under the current split: shares of several stages say nothing together."""
+    flipped = bool(rollout.epochs) and rollout.epochs[-1].flipped
+    arms = current.swapped() if flipped else current
+    return {"candidate": arms.assigned(Arm.CANDIDATE), "incumbent": arms.assigned(Arm.INCUMBENT)}
 
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:

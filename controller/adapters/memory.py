@@ -205,6 +205,17 @@ class MemoryStore:
         with self.transaction():
             return len(self._audit), verify(self._audit)
 
+    def record(self, audit: AuditDraft) -> None:
+        """Append an entry to the audit log for something that moves no rollout."""
+        with self.transaction():
+            self.append([audit])
+
+    def last_entry(self, lane: str, action: str) -> AuditEntry | None:
+        """Read the newest audit entry of an action on a lane that belongs to no rollout, None when there is none."""
+        with self.transaction():
+            mine = (e for e in reversed(self._audit) if (e.lane, e.action, e.rollout) == (lane, action, None))
+            return next(mine, None)
+
     def request(self, command: Command) -> int:
         """Queue a command and return its id; UserError when there is no such rollout."""
         with self.transaction():

@@ -47,6 +47,16 @@ def read(database: Database, rollout: str | None, after_seq: int) -> Iterator[Au
         after_seq = page[-1].seq
 
 
+def last_of(database: Database, lane: str, action: str) -> AuditEntry | None:
+    """Return the newest entry of an action on a lane that belongs to no rollout; such entries are few."""
+    rows = database.rows(
+        "SELECT seq, at, actor, action, lane, rollout, from_state, to_state, reason, detail, previous, digest"
+        " FROM audit WHERE rollout IS NULL AND lane = %s AND action = %s ORDER BY seq DESC LIMIT 1",
+        [lane, action],
+    )
+    return _entry(rows[0]) if rows else None
+
+
 def check(database: Database) -> tuple[int, Break | None]:
     """Verify the whole chain and its recorded head; return the number of entries read and the first break."""
     count = 0

@@ -80,6 +80,15 @@ class PostgresCatalog:
         )
         return [Rollout.from_json(row["value"]) for row in rows]
 
+    def record(self, audit: AuditDraft) -> None:
+        """Append an entry to the audit log for something that moves no rollout."""
+        with self._database.transaction() as cursor:
+            postgres_audit.append(cursor, [audit])
+
+    def last_entry(self, lane: str, action: str) -> AuditEntry | None:
+        """Read the newest audit entry of an action on a lane that belongs to no rollout, None when there is none."""
+        return postgres_audit.last_of(self._database, lane, action)
+
     def request(self, command: Command) -> int:
         """Queue a command (its id is ignored) and return its id; UserError when there is no such rollout."""
         with self._database.transaction() as cursor:

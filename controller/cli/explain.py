@@ -11,6 +11,12 @@ from controller.cli.output import OUTPUT, Output, emit
 from controller.cli.page import number
 from controller.cli.words import percent, stage_text
 
+ROLES = {
+    "guardrail": "",
+    "watch": " (watched, never reverts)",
+    "dry_run": " (dry run: as a guardrail would be judged, never reverts)",
+}
+
 
 def explain(rollout: str = typer.Argument(help="The rollout's id, such as r-0001."), output: Output = OUTPUT) -> None:
     """Say why a rollout is where it is.
@@ -42,8 +48,7 @@ def _evidence(view: dict[str, Any]) -> Iterator[str]:
     if not view["criteria"]:
         yield "  nothing was read yet: there was no traffic to compare"
     for item in view["criteria"]:
-        watch = " (watched, never reverts)" if item["role"] == "watch" else ""
-        yield f"  - {item['title']}{watch}: {item['verdict'].replace('_', ' ')}. {item['reason']}"
+        yield f"  - {item['title']}{ROLES[item['role']]}: {item['verdict'].replace('_', ' ')}. {item['reason']}"
     evidence = view["evidence"]
     if evidence["needed"] is not None:
         yield (

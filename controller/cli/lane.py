@@ -1,12 +1,14 @@
 """`gatectl lane`: what serves now."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import typer
 
 from controller.cli.client import Client
 from controller.cli.output import OUTPUT, Output, emit
-from controller.cli.words import columns, percent
+from controller.cli.words import columns, duration, percent
 
 app = typer.Typer(no_args_is_help=True, help="The lanes and what serves on them.", rich_markup_mode=None)
 
@@ -25,6 +27,48 @@ def show_lane(name: str = typer.Argument(help="The lane's name."), output: Outpu
     """Show one lane: its incumbent, its split, its gateways."""
     lane = Client.here().get(f"/lanes/{name}")
     emit(output, lane, lambda: _page(lane))
+
+
+@app.command("noise")
+def lane_noise(
+    name: str = typer.Argument(help="The lane's name."),
+    hours: float = typer.Option(24.0, help="How far back to look, at most a week."),
+    reason: str = typer.Option("", "--reason", "-r", help="Why; it goes into the audit log."),
+    output: Output = OUTPUT,
+) -> None:
+    """Measure how far replicas of one and the same model differ, from the lane's A/A rollouts, and keep it.
+
+    An A/A rollout proposes the incumbent's own model under another `variant`. From then on a policy that allows a
+    ratio smaller than what was measured is refused.
+    """
+    found = Client.here().post(f"/lanes/{name}/noise", {"hours": hours, "reason": reason})
+    emit(output, found, lambda: "\n".join(_measured(found)))
+
+
+def _measured(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['lane']}: measured from {found['source']}"
+    rows = [
+        (
+            metric,
+            f"{noise['sigma']:.3f} (at most {noise['sigma_high']:.3f})",
+            f"{math.exp(noise['offset']):.3f}x",
+            duration(noise["correlation_s"]) if noise["correlation_s"] else "can't be told",
+            f"{noise['smallest_ratio']:.2f}x",
+        )
+        for metric, noise in found["metrics"].items()
+    ]
+    yield columns(rows, ("METRIC", "S OF THE LOG DIFFERENCE", "THROUGHOUT", "LASTS", "SUPPORTS RATIOS FROM"))
+
+
+def _noise_lines(lane: dict[str, Any]) -> Iterator[str]:
+    noise = lane["noise"]
+    if noise is None:
+        yield f"  noise           not measured: run an A/A rollout, then `gatectl lane noise {lane['name']}`"
+        return
+    yield f"  noise           s = {noise['sigma']:.3f}: supports allowed ratios from {noise['smallest_ratio']:.2f}x"
+    yield f"                  {noise['source']}"
+    if noise["another_incumbent"]:
+        yield "                  measured with another incumbent: measure again"
 
 
 def _row(lane: dict[str, Any]) -> tuple[str, ...]:
@@ -56,6 +100,7 @@ def _page(lane: dict[str, Any]) -> str:
         if rollout
         else "  rollout         none",
     ]
+    lines += _noise_lines(lane)
     for replica, epoch in lane["gateways"].items():
         behind = "" if epoch == split["epoch"] else f"  (behind: {split['epoch']} is current)"
         lines.append(f"  gateway         {replica[:20]} at epoch {epoch}{behind}")

@@ -84,8 +84,8 @@ def _steps(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _shares(view: dict[str, Any]) -> str:
-    asked, total = view["requests"]["candidate"], sum(view["requests"].values())
-    observed = f", {percent(view['share_observed'])} observed so far ({asked:,} of {total:,})" if total else ""
+    asked, total = view["observed"]["candidate"], sum(view["observed"].values())
+    observed = f", {percent(view['share_observed'])} observed under it ({asked:,} of {total:,})" if total else ""
     return f"share {percent(view['share_wanted'])} wanted{observed}"
 
 
@@ -110,9 +110,9 @@ def _table(view: dict[str, Any]) -> Any:
     heads = ("  criterion", "allowed", "incumbent", "candidate", "change, 95 % at any time", "harm", "safe", "verdict")
     table = Table(*heads, box=None, padding=(0, 2, 0, 0), header_style="bold")
     for item in view["criteria"]:
-        watch = " (watch)" if item["role"] == "watch" else ""
+        role = "" if item["role"] == "guardrail" else f" ({item['role'].replace('_', ' ')})"
         table.add_row(
-            f"  {item['title']}{watch}",
+            f"  {item['title']}{role}",
             item["allowed"],
             item["incumbent"],
             item["candidate"],

@@ -1,6 +1,7 @@
 """`gatectl plan`: what a policy can find on this traffic, when it decides and what it costs, before anything starts."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,11 @@ import typer
 
 from controller.cli.client import Client
 from controller.cli.output import OUTPUT, Output, emit
-from controller.cli.words import columns
-from controller.errors import ForbiddenError, GatectlError, UnavailableError, UserError
+from controller.cli.words import columns, duration
+from controller.errors import ForbiddenError, GatectlError, InvalidFileError, UnavailableError, UserError
 
 if TYPE_CHECKING:
+    from controller.core.policy import Policy
     from controller.stats.tally import WindowTally
 
 LEAST_REQUESTS = 200
@@ -21,12 +23,16 @@ LEAST_REQUESTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the incumbent does: its outcomes, the lane's timeout, the rate if it is known, and where from."""
+    """What the incumbent does: its outcomes, the lane's timeout, the rate if it is known, and where from.
+
+    `sigma`: the measured noise of the lane's replicas, 0 when nobody measured it.
+    """
 
     history: "WindowTally"
     timeout_s: float
     rate_per_s: float | None
     source: str
+    sigma: float = 0.0
 
 
 def plan(
@@ -50,7 +56,9 @@ def plan(
     per_s = rate or record.rate_per_s
     if not per_s:
         raise UserError(f"no request reached lane {candidate.lane} lately; give --rate, in requests a second")
-    found = make_plan(frozen, record.timeout_s, per_s, record.history)
+    prompts, unread = _prompts(frozen, candidate.lane, policies, file.parent)
+    found = make_plan(frozen, record.timeout_s, per_s, record.history, sigma=record.sigma, prompts=prompts)
+    found["warnings"] += unread
     found = {"candidate": candidate.name, "lane": candidate.lane, "record": record.source, **found}
     emit(output, found, lambda: text(found))
 
@@ -81,7 +89,20 @@ def _of_lane(lane: str, *, known_rate: bool) -> Record:
         traffic["timeout_s"],
         traffic["requests_per_s"],
         f"the last {traffic['requests']:,} requests of lane {lane}",
+        traffic["noise"]["sigma"] if traffic["noise"] else 0.0,
     )
+
+
+def _prompts(policy: "Policy", lane: str, policies: Path, base: Path) -> tuple[int | None, list[str]]:
+    """Return how many prompts the gate's suite has for a lane, None when it can't be read, with why."""
+    from controller.schema.suite import load_suite
+
+    if policy.gate is None:
+        return None, []
+    try:
+        return len(load_suite(policy.gate.suite, policies, base).suite.for_lane(lane)), []
+    except InvalidFileError as error:
+        return None, [f"the gate's suite can't be read, so it is not known what the gate costs: {error}"]
 
 
 def _reference(why: str) -> Record:
@@ -122,10 +143,32 @@ def text(found: dict[str, Any]) -> str:
         *(_found(item) for item in found["regressions"]),
     ]
     if shadow["images"]:
-        cost = shadow["usd_at_the_incumbents_cost"]
-        price = f", ${cost:,.2f} at the incumbent's cost" if cost is not None else ""
-        lines.append(f"shadow draws {shadow['images']} images that nobody sees{price}")
+        within = f"within {duration(shadow['seconds'])}, {_work(shadow['compute_s'], shadow)}"
+        lines.append(f"shadow draws {shadow['images']:,} images that nobody sees, {within}")
+    lines += _gate(found["gate"])
     return "\n".join([*lines, *(f"WARNING: {warning}" for warning in found["warnings"]), f"({found['method']})"])
+
+
+def _gate(gate: dict[str, Any] | None) -> Iterator[str]:
+    if gate is None:
+        yield "the policy declares no offline gate"
+        return
+    if gate["prompts"] is None:
+        yield f"the gate draws every prompt of suite {gate['suite']} on both arms, over and over"
+        return
+    least, most = gate["least"], gate["most"]
+    yield (
+        f"the gate draws {least['images']:,} to {most['images']:,} images of the {gate['prompts']} prompts of suite "
+        f"{gate['suite']}, one after the other: {_work(least['seconds'], least)} at least, "
+        f"{_work(most['seconds'], most)} at most"
+    )
+
+
+def _work(seconds: float | None, takes: dict[str, Any]) -> str:
+    """Return time and price at the incumbent's speed and cost: the candidate's are not known yet."""
+    cost = takes["usd_at_the_incumbents_cost"]
+    price = f" and ${cost:,.2f}" if cost is not None else ""
+    return f"{duration(seconds) if seconds is not None else 'an unknown time'}{price} at the incumbent's pace"
 
 
 def _found(item: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """`gatectl propose`: open a rollout of a candidate."""
 
+import base64
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from controller.errors import ForbiddenError, UnavailableError, UserError
 
 if TYPE_CHECKING:
     from controller.core.lane import Lane
+    from controller.schema.suite import LoadedSuite
 
 
 def propose(
@@ -43,6 +45,8 @@ def propose(
         # The manifest asks for something that makes no sense on this lane: the file is what must change.
         note(f"gatectl: {file}: {error}")
         raise typer.Exit(Exit.REJECTED) from error
+    for warning in row["warnings"]:
+        note(f"warning: {warning}")
     if not wait:
         emit(output, row, lambda: f"{rollout_line(row)}\n`gatectl watch {row['id']}` follows it")
         return
@@ -72,10 +76,14 @@ def _lane_now(name: str) -> "Lane | None":
 def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:
     """Return what `POST /rollouts` takes; InvalidFileError lists every fault of the manifest and its policy."""
     from controller.schema import PRICE_BOOK, load_candidate, load_policy, load_prices
+    from controller.schema.suite import load_suite
 
     policies = policies_folder()
     candidate = load_candidate(file, gpus=load_prices(policies / PRICE_BOOK.name))
     frozen = load_policy(policy, policies) if policy else load_policy(candidate.policy, policies, file.parent)
+    suite = load_suite(frozen.gate.suite, policies, file.parent) if frozen.gate else None
+    if suite is not None and frozen.gate is not None:
+        frozen = replace(frozen, gate=replace(frozen.gate, suite_digest=suite.suite.digest))
     return {
         "name": candidate.name,
         "lane": candidate.lane,
@@ -84,7 +92,14 @@ def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:
         "candidate": asdict(candidate.spec),
         "policy": asdict(frozen),
         "tradeoffs": dict(candidate.tradeoffs),
+        "suite": suite_body(suite) if suite else None,
     }
+
+
+def suite_body(suite: "LoadedSuite") -> dict[str, Any]:
+    """Return a suite with its pictures as the API takes it."""
+    assets = {name: base64.b64encode(content).decode() for name, content in suite.assets.items()}
+    return {"value": suite.suite.to_json(), "assets": assets}
 
 
 def policies_folder() -> Path:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.core.policy import METRICS, Criterion, Policy, Role
+from controller.core.reasons import amount, verdict_of
 from controller.core.rollout import Epoch
-from controller.core.verdict import Assessment, CriterionVerdict, Verdict, allowed_text, finding
+from controller.core.verdict import Assessment, Verdict, allowed_text, finding
 from controller.stats import budget, sample_ratio
 from controller.stats import criterion as criteria
 from controller.stats.bins import Axis
@@ -125,6 +126,7 @@ def setting_of(item: Criterion, timeout_s: float) -> CriterionSetting:
         limit=item.limit,
         timeout_s=timeout_s,
         settle_s=SCORE_SETTLE_S if metric.axis is Axis.SCORE else 0.0,
+        block_s=item.block_s,
     )
 
 
@@ -135,6 +137,10 @@ def fold(judge: Judge, unit: Unit) -> Judge:
     processes, cursors, images = list(judge.processes), list(judge.cursors), list(judge.images)
     mirrors = dict(judge.mirrors)
     n_candidate = unit.tally.assigned(Arm.CANDIDATE)
+    last_s = judge.last_evidence_s
+    if n_candidate:
+        # Readers of different age: a window may be read by the last of them long after a later one was by the first.
+        last_s = max((unit.window + 1.0) * WINDOW_S, last_s or 0.0)
     for index in unit.readers:
         processes[index] = criteria.fold(processes[index], reading)
         cursors[index] = (unit.window, unit.epoch)
@@ -147,7 +153,7 @@ def fold(judge: Judge, unit: Unit) -> Judge:
         cursors=tuple(cursors),
         images=tuple(images),
         mirrors=mirrors,
-        last_evidence_s=(unit.window + 1.0) * WINDOW_S if n_candidate else judge.last_evidence_s,
+        last_evidence_s=last_s,
     )
     # The last process reads every unit once, at the age at which nothing changes any more.
     if len(processes) - 1 in unit.readers and 0 < unit.share < 1:
@@ -237,8 +243,10 @@ def assess(judge: Judge) -> Assessment:
     confirmed = budget.attribute(log_harms, weights, policy.budget.false_revert) if harmful else ()
     failed = {guardrails[index] for index in confirmed}
     leading = guardrails[max(range(len(guardrails)), key=lambda i: log_harms[i] + math.log(weights[i]))]
+    failed |= _would_fail(policy, summaries)
     verdicts = tuple(
-        _verdict(policy, index, summaries[index], failed=index in failed) for index in range(len(policy.criteria))
+        verdict_of(item, policy.budget, summary, failed=index in failed)
+        for index, (item, summary) in enumerate(zip(policy.criteria, summaries, strict=True))
     )
     images = min((judge.images[index].get(_latest_stage(judge), 0) for index in guardrails), default=0)
     return Assessment(
@@ -258,6 +266,18 @@ def assess(judge: Judge) -> Assessment:
     )
 
 
+def _would_fail(policy: Policy, summaries: Sequence[criteria.Summary]) -> set[int]:
+    """Return the dry runs for which the rollout would be reverted if every dry run were a guardrail."""
+    tried = [index for index, item in enumerate(policy.criteria) if item.role is not Role.WATCH]
+    dry = {index for index in tried if policy.criteria[index].role is Role.DRY_RUN}
+    if not dry:
+        return set()
+    log_harms = [summaries[index].log_harm for index in tried]
+    weights = [policy.criteria[index].weight for index in tried]
+    confirmed = budget.attribute(log_harms, weights, policy.budget.false_revert)
+    return dry & {tried[index] for index in confirmed}
+
+
 def _latest_stage(judge: Judge) -> int:
     return max((stage for images in judge.images for stage in images), default=0)
 
@@ -267,67 +287,19 @@ def _proven(item: Criterion, verdict: Verdict) -> bool:
     return verdict is Verdict.PASS or (item.statistic == Statistic.LAW and verdict is not Verdict.FAIL)
 
 
-def _verdict(policy: Policy, index: int, summary: criteria.Summary, *, failed: bool) -> CriterionVerdict:
-    item = policy.criteria[index]
-    log_pass = -math.log(policy.budget.false_promote)
-    log_fail = -math.log(policy.budget.false_revert)
-    if failed or (item.role is Role.WATCH and summary.log_harm >= log_fail):
-        verdict, why = Verdict.FAIL, f"evidence of harm {_evidence(summary.log_harm)}"
-    elif summary.candidate is None or summary.incumbent is None:
-        verdict, why = Verdict.NO_EVIDENCE, _absent(summary)
-    elif summary.log_safety >= log_pass:
-        verdict, why = Verdict.PASS, f"evidence of safety {_evidence(summary.log_safety)}"
-    else:
-        verdict, why = Verdict.INCONCLUSIVE, _undecided(summary, log_pass)
-    reason = f"{finding(item, summary)}; {why}"
-    return CriterionVerdict(item.title, item.role, allowed_text(item), verdict, reason, summary)
-
-
-def _absent(summary: criteria.Summary) -> str:
-    arms = [
-        f"{name}: {count} read, {missing} without a value"
-        for name, value, count, missing in (
-            ("incumbent", summary.incumbent, summary.n_incumbent, summary.missing_incumbent),
-            ("candidate", summary.candidate, summary.n_candidate, summary.missing_candidate),
-        )
-        if value is None
-    ]
-    return "no evidence (" + "; ".join(arms) + ")"
-
-
-def _undecided(summary: criteria.Summary, log_pass: float) -> str:
-    more = images_to_pass(summary, log_pass)
-    if more is None:
-        return "undecided, and the images so far do not point towards safety"
-    return f"undecided; about {more:,} more candidate images at this rate of evidence"
-
-
-def images_to_pass(summary: criteria.Summary, log_pass: float) -> int | None:
-    """Return how many more candidate images safety needs if evidence keeps its pace, None when it does not grow."""
-    if summary.log_safety >= log_pass:
-        return 0
-    if summary.log_safety <= 0 or summary.n_candidate == 0:
-        return None
-    return math.ceil(summary.n_candidate * (log_pass - summary.log_safety) / summary.log_safety)
-
-
-def _evidence(log_e: float) -> str:
-    return f"{math.exp(log_e):,.3g}" if log_e < math.log(1e6) else f"1e{log_e / math.log(10):.0f}"
-
-
 def _harm_reason(
     policy: Policy, summaries: Sequence[criteria.Summary], leading: int, log_harm: float, *, confirmed: bool
 ) -> str:
     needed = 1 / policy.budget.false_revert
     cause = finding(policy.criteria[leading], summaries[leading])
     doubt = "" if confirmed else ", the largest of several contributions"
-    return f"{cause}{doubt}; evidence {_evidence(log_harm)} of {needed:,.3g} needed"
+    return f"{cause}{doubt}; evidence {amount(log_harm)} of {needed:,.3g} needed"
 
 
 def _untrusted(judge: Judge) -> str | None:
     log_e = sample_ratio.log_e(judge.sample_ratio)
     if log_e >= LOG_SAMPLE_RATIO_NEEDED:
-        return f"the assignment does not match the recorded share (evidence {_evidence(log_e)} of 1,000 needed)"
+        return f"the assignment does not match the recorded share (evidence {amount(log_e)} of 1,000 needed)"
     invalid = criteria.summary(judge.processes[-1])
     if invalid.log_harm >= -math.log(judge.policy.budget.false_revert):
         return (

@@ -9,8 +9,11 @@ from controller.core.policy import METRICS, Criterion, Role
 from controller.schema.document import shown
 from controller.schema.faults import Fault, FileModel, nearest, refuse
 from controller.stats.bins import Axis
+from controller.stats.tally import WINDOW_S
 
 BOUNDS = ("max_ratio", "max_increase", "max_drop", "limit")
+BLOCK_S = 600.0
+"""Length of a block that is not stated: at least three correlation times where replicas change within 200 s."""
 AXIS_WORDS: Mapping[Axis, str] = {
     Axis.LOG: "a positive quantity",
     Axis.BINARY: "yes or no for each request",
@@ -47,6 +50,10 @@ class CriterionFile(FileModel):
     limit: Annotated[float, Field(gt=0)] | None = None
     role: Literal["guardrail", "watch"] = "guardrail"
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    min_images: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    dry_run: bool = False
+    test: Literal["request", "block"] = "request"
+    block_s: Annotated[float, Field(ge=WINDOW_S, le=86_400)] | None = None
 
     @field_validator("metric")
     @classmethod
@@ -91,10 +98,29 @@ class CriterionFile(FileModel):
             for bound in {"max_increase", "limit"}.intersection(self.bounds):
                 if getattr(self, bound) >= 1:
                     yield (bound,), f"must be less than 1 for a {what}, found {getattr(self, bound):g}"
+        yield from self._mode_faults()
+
+    def _mode_faults(self) -> Iterator[Fault]:
+        if self.test == "block" and (self.statistic != "p50" or self.max_ratio is None):
+            yield ("test",), "block judges the typical value, stretch by stretch: it needs p50 with max_ratio"
+        if self.block_s is not None and self.test != "block":
+            yield ("block_s",), "is the length of a block; add `test: block` or remove it"
+        if self.dry_run and self.role == "watch":
+            yield ("dry_run",), "a watch changes nothing anyway; keep one of `role: watch` and `dry_run: true`"
+        if self.min_images is not None and (self.dry_run or self.role == "watch"):
+            yield ("min_images",), "only a guardrail holds a rollout back; remove it"
 
     def core(self) -> Criterion:
         """Return the core value."""
-        return Criterion(**{**self.model_dump(), "role": Role(self.role)})
+        return Criterion(
+            metric=self.metric,
+            statistic=self.statistic,
+            **{bound: getattr(self, bound) for bound in BOUNDS},
+            role=Role.DRY_RUN if self.dry_run else Role(self.role),
+            weight=self.weight,
+            min_images=self.min_images or 0,
+            block_s=(self.block_s or BLOCK_S) if self.test == "block" else None,
+        )
 
 
 def faults_among(criteria: Sequence[CriterionFile], consequence: str = "revert") -> Iterator[Fault]:
@@ -102,9 +128,10 @@ def faults_among(criteria: Sequence[CriterionFile], consequence: str = "revert")
     seen: dict[tuple[str, ...], int] = {}
     for index, criterion in enumerate(criteria):
         key = (criterion.metric, criterion.statistic, *criterion.bounds)
+        key += ("by blocks",) if criterion.test == "block" else ()
         if key in seen:
             yield (index,), f"{' '.join(key)} is already criterion {seen[key] + 1} of the list; keep one"
         seen.setdefault(key, index)
-    if not any(criterion.role == "guardrail" for criterion in criteria):
+    if all(criterion.role == "watch" or criterion.dry_run for criterion in criteria):
         what = f"has no guardrail: nothing would ever {consequence}"
         yield (), f"{what}; give at least one criterion `role: guardrail`"

@@ -1,9 +1,10 @@
-"""How fast a criterion's evidence grows, computed exactly from its own factors and the incumbent's record.
+"""How fast a criterion's evidence grows, computed from its own factors and the incumbent's record.
 
 Take the incumbent's outcomes as its law, change the candidate's by a known amount, and every request multiplies a
-bet's wealth by a factor whose log has a known mean and variance. The evidence after n candidate images is then a
-random walk, and the time to a threshold is (threshold + cost of the mixture) / mean growth (Wald 1945). These are
-the numbers of the test itself, not of a bound on all tests: no efficiency factor is applied.
+bet's wealth by a factor whose log has a known law. The evidence after n candidate images is then a random walk. The
+mean time to a threshold is nearly (threshold + cost of the mixture) / mean growth (Wald 1945), which is enough to
+search for the smallest change; how it is spread is drawn (passage.py). These are the numbers of the test itself, not
+of a bound on all tests: no efficiency factor is applied.
 """
 
 import math
@@ -13,13 +14,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controller.stats.bins import CELLS_PER_DECADE, SCORE_CELLS, Axis
+from controller.stats.block import NATS_PER_CELL
 from controller.stats.columns import NO_VALUE, Columns, Floats, Ints
 from controller.stats.factors import factors
+from controller.stats.law import LawTuning, score_of
+from controller.stats.paired import PRIOR_SCALE, symmetry_growth
 from controller.stats.setting import CriterionSetting, Kind
 from controller.stats.state import ProcessState
 from controller.stats.tally import Arm, WindowTally
 
 _NO_GROWTH = 1e-9
+_NODES = 41
 START_WEIGHT = 0.75
 """The first start's part of the harm mixture (statistics reference §8.2)."""
 
@@ -36,40 +41,37 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Mean and variance of each bet's log factor, for each candidate image at a share."""
+    """What one observation multiplies onto each bet: log factors of shape (bets, outcomes), and their probabilities.
 
-    mean: Floats
-    variance: Floats
+    `each`: candidate images that an observation takes on average: the share for a request, more for a block.
+    """
 
-    def images(self, log_needed: float, before: Floats | None = None) -> float:
+    logs: Floats
+    weight: Floats
+    each: float
+
+    @property
+    def mean(self) -> Floats:
+        """Return each bet's mean log factor for each candidate image."""
+        return np.asarray(self.logs @ self.weight) / self.each
+
+    def images(self, log_needed: float) -> float:
         """Return the expected candidate images until the mixture over bets reaches a log e-value; may be infinite.
 
-        Each bet's log wealth is taken at its mean; neighbouring bets share the cost of the mixture. `before`: log
-        wealth per bet that is there already.
+        Each bet's log wealth is taken at its mean; neighbouring bets share the cost of the mixture.
         """
-        have = np.zeros(len(self.mean)) if before is None else before
+        mean = self.mean
 
         def log_wealth(n: float) -> float:
-            logs = have + n * self.mean
+            logs = n * mean
             return float(logs.max() + np.log(np.exp(logs - logs.max()).mean()))
 
-        if log_wealth(0.0) >= log_needed:
-            return 0.0
-        if self.mean.max() <= _NO_GROWTH:
+        if mean.max() <= _NO_GROWTH:
             return math.inf
-        high = (log_needed + math.log(len(have)) - float(have.max())) / float(self.mean.max()) + 1.0
+        high = (log_needed + math.log(len(mean))) / float(mean.max()) + 1.0
         while log_wealth(high) < log_needed:
             high *= 2.0
         return _crossing(log_wealth, log_needed, high)
-
-    def images_99(self, log_needed: float) -> float:
-        """Return the candidate images after which 99 % of runs have reached it (normal approximation)."""
-        mean = self.images(log_needed)
-        if not math.isfinite(mean):
-            return math.inf
-        best = int(np.argmax(self.mean))
-        drift, spread = float(self.mean[best]), 2.326 * math.sqrt(float(self.variance[best]))
-        return ((spread + math.sqrt(spread**2 + 4.0 * drift * mean * drift)) / (2.0 * drift)) ** 2
 
 
 def _crossing(log_wealth: Callable[[float], float], log_needed: float, high: float) -> float:
@@ -122,8 +124,20 @@ def changed(law: Law, setting: CriterionSetting, change: float) -> Law:
     return _worsened(law, setting, change, good, bad)
 
 
-def growth(state: ProcessState, share: float, incumbent: Law, candidate: Law, *, harm: bool) -> Growth | None:
-    """Return the growth of the harm or the safety process for each candidate image, None where nothing is tested."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What blocks depend on: requests a second, and the deviation of the pools' log difference (0: not measured)."""
+
+    rate_per_s: float
+    sigma: float = 0.0
+
+
+def growth(
+    state: ProcessState, share: float, incumbent: Law, candidate: Law, pace: Pace, *, harm: bool
+) -> Growth | None:
+    """Return the growth of the harm or the safety process, None where nothing is tested."""
+    if isinstance(state.tuning, LawTuning) and state.setting.block_s is not None:
+        return _by_blocks(state.setting, state.tuning, share, (incumbent, candidate), pace, harm=harm)
     n_incumbent = len(incumbent.cell)
     cell = np.concatenate((incumbent.cell, candidate.cell))
     n = len(cell)
@@ -140,9 +154,32 @@ def growth(state: ProcessState, share: float, incumbent: Law, candidate: Law, *,
     if found is None:
         return None
     weight = np.concatenate((incumbent.weight * (1.0 - share), candidate.weight * share))
-    logs = found[0 if harm else 1]
-    mean = logs @ weight
-    return Growth(mean / share, ((logs**2) @ weight - mean**2) / share)
+    return Growth(found[0 if harm else 1], weight, share)
+
+
+def _by_blocks(
+    setting: CriterionSetting, tuning: LawTuning, share: float, laws: tuple[Law, Law], pace: Pace, *, harm: bool
+) -> Growth:
+    """Return the growth of a block test: a block's difference is nearly normal, its scale half prior, half known."""
+    requests = pace.rate_per_s * (setting.block_s or 0.0)
+    n = (requests * (1.0 - share), requests * share)
+    seen = [_log_moments(law, tuning) for law in laws]
+    excess = seen[1][0] - seen[0][0] - math.log(setting.max_ratio or 1.0)
+    variance = pace.sigma**2 + sum(spread / max(1.0, count) for (_, spread), count in zip(seen, n, strict=True))
+    scale = math.sqrt((variance + excess**2 + PRIOR_SCALE**2) / 2.0)
+    nodes, weight = np.polynomial.hermite_e.hermegauss(_NODES)
+    scores = (excess + math.sqrt(variance) * nodes) / scale * (1.0 if harm else -1.0)
+    logs = np.array([symmetry_growth(score) for score in scores.tolist()]).T
+    return Growth(logs, weight / weight.sum(), max(n[1], 1e-9))
+
+
+def _log_moments(law: Law, tuning: LawTuning) -> tuple[float, float]:
+    """Return mean and variance of the clipped log values less the class medians."""
+    shifts = np.array([tuning.median.shifts.of(name) for name in law.names])
+    at = law.cell - shifts[law.kind]
+    values = np.array([score_of(tuning, cell) for cell in at.tolist()]) * tuning.scale * NATS_PER_CELL
+    mean = float(values @ law.weight)
+    return mean, float((values - mean) ** 2 @ law.weight)
 
 
 def log_harm_needed(false_revert: float, part: float) -> float:

@@ -143,6 +143,8 @@ class Lines:
             & (log_harm < log_fail / 2)
             & (np.min([item.evident for item in guardrails], axis=0) > 0)
         )
+        for index in self._guardrails:
+            ready &= series[index].n_candidate >= policy.criteria[index].min_images
         if proof:
             ready &= (
                 np.min([series[index].log_safety for index in self._provable], axis=0, initial=math.inf) >= log_pass
@@ -183,6 +185,7 @@ class Lines:
                 *(read.said.path.evident.astype(np.float64) for read in reads),
             ),
             images=images[n_read],
+            n_candidate=path(first.n_candidate, *(read.said.path.n_candidate.astype(np.float64) for read in reads)),
             mirrored=slot.mirror is not None,
         )
 
@@ -197,4 +200,5 @@ class _Series:
     log_sample_ratio: Floats
     evident: Floats
     images: Ints
+    n_candidate: Floats
     mirrored: bool

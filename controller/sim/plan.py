@@ -10,19 +10,21 @@ import numpy as np
 from controller.core import judge as core
 from controller.core.policy import Criterion, Mode, Policy, Role, Stage
 from controller.core.verdict import allowed_text
-from controller.sim.growth import Law, changed, growth, is_tested, law_of, log_harm_needed
+from controller.sim.growth import Growth, Law, Pace, changed, growth, is_tested, law_of, log_harm_needed
+from controller.sim.passage import RUNS, passages
 from controller.stats.bins import Axis, value_of
+from controller.stats.columns import Floats
 from controller.stats.criterion import age_of
 from controller.stats.setting import CriterionSetting, Statistic
 from controller.stats.state import ProcessState
-from controller.stats.tally import WINDOW_S, Arm, WindowTally
+from controller.stats.tally import WINDOW_S, Arm, WindowTally, add_cells
 
 IMAGES = (10, 20, 50, 200, 1_000, 5_000)
 RISK_OF_SILENCE = 0.05
 REGRESSIONS = (1.25, 1.5, 3.5)
 METHOD = (
-    "computed from the tests' own factors on the incumbent's outcomes: when their mean growth reaches the threshold; "
-    "no bound and no efficiency factor"
+    "from the tests' own factors on the incumbent's outcomes, no bound and no efficiency factor: changes are found "
+    "when mean growth reaches the threshold, times to a pass are drawn"
 )
 
 
@@ -34,16 +36,32 @@ class _Subject:
     state: ProcessState
     law: Law | None
 
+    pace: Pace
+
     @property
     def setting(self) -> CriterionSetting:
         return self.state.setting
 
+    def growth(self, share: float, candidate: Law, *, harm: bool) -> Growth | None:
+        return growth(self.state, share, self.law, candidate, self.pace, harm=harm) if self.law else None
 
-def make_plan(policy: Policy, timeout_s: float, rate_per_s: float, history: WindowTally) -> dict[str, Any]:
-    """Return the plan; `history` is what the incumbent did lately, at least some hundred requests."""
+
+def make_plan(
+    policy: Policy,
+    timeout_s: float,
+    rate_per_s: float,
+    history: WindowTally,
+    *,
+    sigma: float = 0.0,
+    prompts: int | None = None,
+) -> dict[str, Any]:
+    """Return the plan; `history` is what the incumbent did lately, at least some hundred requests.
+
+    `sigma`: the measured noise of the lane's replicas, which blocks are judged against; `prompts`: of the gate's suite.
+    """
     judge = core.start(policy, timeout_s, history, interval=False)
     subjects = [
-        _Subject(item, state, law_of(history, state.setting))
+        _Subject(item, state, law_of(history, state.setting), Pace(rate_per_s, sigma))
         for item, state in zip(policy.criteria, judge.processes[:-1], strict=True)
     ]
     promotion = _promotion(policy, rate_per_s, subjects)
@@ -56,7 +74,8 @@ def make_plan(policy: Policy, timeout_s: float, rate_per_s: float, history: Wind
         "criteria": [_criterion(policy, subject) for subject in subjects],
         "decide": promotion,
         "regressions": [_regression(policy, rate_per_s, subjects, factor) for factor in REGRESSIONS],
-        "shadow": _shadow(policy, history),
+        "shadow": _shadow(policy, rate_per_s, history),
+        "gate": _gate(policy, prompts, history),
         "warnings": [*_warnings(subjects, promotion), *_silences(policy, rate_per_s)],
     }
 
@@ -77,16 +96,17 @@ def _unit(setting: CriterionSetting) -> str:
 
 
 def _part(policy: Policy, item: Criterion) -> float:
-    """Return a criterion's part of the budget; a watch is judged alone."""
+    """Return a criterion's part of the budget; a watch is judged alone, a dry run as if all were guardrails."""
     if item.role is Role.WATCH:
         return 1.0
-    return item.weight / sum(other.weight for other in policy.criteria if other.role is Role.GUARDRAIL)
+    beside = {Role.GUARDRAIL, item.role}
+    return item.weight / sum(other.weight for other in policy.criteria if other.role in beside)
 
 
 def _images_to_find(policy: Policy, subject: _Subject, share: float, change: float) -> float:
     if subject.law is None:
         return math.inf
-    found = growth(subject.state, share, subject.law, changed(subject.law, subject.setting, change), harm=True)
+    found = subject.growth(share, changed(subject.law, subject.setting, change), harm=True)
     needed = log_harm_needed(policy.budget.false_revert, _part(policy, subject.item))
     return found.images(needed) if found else math.inf
 
@@ -122,41 +142,52 @@ def _stage_of(policy: Policy, image: float) -> Stage:
 
 def _promotion(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject]) -> dict[str, Any]:
     """Return images and hours until an identical candidate is promoted, and what each criterion takes."""
-    log_needed = -math.log(policy.budget.false_promote)
-    last = policy.stages[-1].share
+    least = np.full(RUNS, float(sum(stage.min_images for stage in policy.stages)))
     takes: dict[str, Any] = {}
-    slowest, slowest_99 = 0.0, 0.0
-    for subject in subjects:
-        if subject.item.role is Role.WATCH or subject.item.statistic == Statistic.LAW or not is_tested(subject.setting):
+    for number, subject in enumerate(subjects):
+        if subject.item.role is not Role.GUARDRAIL or not is_tested(subject.setting):
             continue
-        mean, late = _images_to_prove(policy, subject, log_needed)
-        takes[subject.item.title] = {"mean": _finite(mean), "p99": _finite(late)}
-        slowest, slowest_99 = max(slowest, mean), max(slowest_99, late)
-    before = sum(stage.min_images for stage in policy.stages[:-1])
-    before_s = sum(stage.min_images / (stage.share * rate_per_s) for stage in policy.stages[:-1])
-    images = [max(policy.stages[-1].min_images, needed - before) for needed in (slowest, slowest_99)]
-    hours = [(before_s + n / (last * rate_per_s)) / 3600 for n in images]
+        least = np.maximum(least, subject.item.min_images)
+        if subject.item.statistic == Statistic.LAW:
+            continue
+        reached = _images_to_prove(policy, subject, number)
+        takes[subject.item.title] = _spread(reached)
+        least = np.maximum(least, reached)
     return {
         "criteria": takes,
-        "candidate_images": {"mean": _finite(before + images[0]), "p99": _finite(before + images[1])},
-        "hours": {"mean": _finite(hours[0]), "p99": _finite(hours[1])},
+        "candidate_images": _spread(least),
+        "hours": _spread(np.array([_hours(policy, rate_per_s, images) for images in least.tolist()])),
         "deadline_h": policy.deadline_s / 3600,
     }
 
 
-def _images_to_prove(policy: Policy, subject: _Subject, log_needed: float) -> tuple[float, float]:
-    """Return the candidate images, of all stages, until safety of an identical candidate: mean, 99th percentile."""
+def _images_to_prove(policy: Policy, subject: _Subject, number: int) -> Floats:
+    """Return the candidate images, of all stages, until safety of an identical candidate, in each run drawn."""
     if subject.law is None:
-        return math.inf, math.inf
-    grown = [growth(subject.state, stage.share, subject.law, subject.law, harm=False) for stage in policy.stages]
-    last = grown[-1]
-    if last is None:
-        return math.inf, math.inf
-    before, images = np.zeros(len(last.mean)), 0
-    for stage, found in zip(policy.stages[:-1], grown[:-1], strict=True):
-        assert found is not None
-        before, images = before + stage.min_images * found.mean, images + stage.min_images
-    return images + last.images(log_needed, before), last.images_99(log_needed)
+        return np.full(RUNS, np.inf)
+    grown = [subject.growth(stage.share, subject.law, harm=False) for stage in policy.stages]
+    legs = [
+        (found, float(stage.min_images)) for found, stage in zip(grown, policy.stages, strict=True) if found is not None
+    ]
+    if len(legs) < len(policy.stages):
+        return np.full(RUNS, np.inf)
+    return passages(legs, -math.log(policy.budget.false_promote), number)
+
+
+def _hours(policy: Policy, rate_per_s: float, images: float) -> float:
+    """Return the hours until so many candidate images came, when every stage but the last ends as early as it may."""
+    passed_s = 0.0
+    for stage in policy.stages[:-1]:
+        passed_s += stage.min_images / (stage.share * rate_per_s)
+        images -= stage.min_images
+    return (passed_s + images / (policy.stages[-1].share * rate_per_s)) / 3600
+
+
+def _spread(values: Floats) -> dict[str, float | None]:
+    """Return the mean, where all but one in a hundred end, and their 99th percentile."""
+    late = float(np.quantile(values, 0.99, method="higher"))
+    kept = values[np.isfinite(values)]
+    return {"mean": float(kept.mean()) if math.isfinite(late) else None, "p99": _finite(late)}
 
 
 def _regression(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject], factor: float) -> dict[str, Any]:
@@ -179,14 +210,52 @@ def _age_s(subjects: Sequence[_Subject]) -> float:
     return min((age_of(item.setting, item.state.tuning) for item in subjects), default=0.0) + 1.0
 
 
-def _shadow(policy: Policy, history: WindowTally) -> dict[str, Any]:
-    images = sum(stage.min_images for stage in policy.stages if stage.mode is Mode.SHADOW)
-    costs: Mapping[int, int] = {}
+def _shadow(policy: Policy, rate_per_s: float, history: WindowTally) -> dict[str, Any]:
+    """Return what the mirrored stages take, at the incumbent's cost and time: the candidate's are not known yet."""
+    stages = [stage for stage in policy.stages if stage.mode is Mode.SHADOW]
+    images = sum(stage.min_images for stage in stages)
+    cost = _mean(history, "cost_usd")
+    return {
+        "images": images,
+        "seconds": sum(stage.min_images / (stage.share * rate_per_s) for stage in stages),
+        "compute_s": _times(images, _service_s(history)),
+        "usd_at_the_incumbents_cost": _times(images, cost),
+    }
+
+
+def _gate(policy: Policy, prompts: int | None, history: WindowTally) -> dict[str, Any] | None:
+    """Return what the offline gate takes when it ends after the fewest repeats and after the most, None without one.
+
+    Every repeat draws every prompt on both arms, one image at a time.
+    """
+    if policy.gate is None:
+        return None
+    found: dict[str, Any] = {"suite": policy.gate.suite, "prompts": prompts}
+    for name, repeats in (("least", policy.gate.min_repeats), ("most", policy.gate.max_repeats)):
+        images = None if prompts is None else 2 * prompts * repeats
+        found[name] = {
+            "images": images,
+            "seconds": _times(images, _service_s(history)),
+            "usd_at_the_incumbents_cost": _times(images, _mean(history, "cost_usd")),
+        }
+    return found
+
+
+def _times(images: int | None, each: float | None) -> float | None:
+    return None if images is None or each is None else images * each
+
+
+def _service_s(history: WindowTally) -> float | None:
+    """Return how long a replica works on an image; where that was not tallied, how long a request takes."""
+    return _mean(history, "service_s") or _mean(history, "latency_s")
+
+
+def _mean(history: WindowTally, metric: str) -> float | None:
+    cells: Mapping[int, int] = {}
     for tally in history.arms.get(Arm.INCUMBENT, {}).values():
-        costs = {**costs, **{cell: costs.get(cell, 0) + n for cell, n in tally.of("cost_usd").items()}}
-    n = sum(costs.values())
-    mean = sum(count * value_of(Axis.LOG, cell) for cell, count in costs.items()) / n if n else None
-    return {"images": images, "usd_at_the_incumbents_cost": images * mean if mean is not None else None}
+        cells = add_cells(cells, tally.of(metric))
+    n = sum(cells.values())
+    return sum(count * value_of(Axis.LOG, cell) for cell, count in cells.items()) / n if n else None
 
 
 def _warnings(subjects: Sequence[_Subject], promotion: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from controller.stats.baseline_batch import Release
 from controller.stats.bins import LOG_LOWEST, Axis, cell_of
-from controller.stats.columns import NO_VALUE, Bools, Columns, Floats
+from controller.stats.block_batch import Blocks
+from controller.stats.columns import NO_VALUE, Bools, Columns, Floats, Ints
 from controller.stats.criterion import LIMITS, MIN_START_REQUESTS, age_of, late_cell, restart_if_due
 from controller.stats.estimate_batch import Estimates
 from controller.stats.factors import factors, has_value
@@ -28,13 +29,14 @@ class Path:
     """What a criterion said after each window.
 
     `log_harm`, `log_safety`: log e-values; `age_s`: seconds after the window's end at which it was read; `evident`:
-    a value of either arm had been seen.
+    a value of either arm had been seen; `n_candidate`: candidate requests whose value had been read.
     """
 
     log_harm: Floats
     log_safety: Floats
     age_s: Floats
     evident: Bools
+    n_candidate: Ints
 
 
 def fold_many(state: ProcessState, share: float, columns: Columns, flush_s: float = 1.0) -> tuple[ProcessState, Path]:
@@ -47,7 +49,7 @@ def fold_many(state: ProcessState, share: float, columns: Columns, flush_s: floa
         raise ValueError(f"share {share!r} compares nothing")
     if state.interval:
         raise ValueError("confidence sequences are not kept here: start the criterion with interval=False")
-    release, estimates = Release(state, columns), Estimates(state, share, columns)
+    release, estimates, blocks = Release(state, columns), Estimates(state, share, columns), Blocks(columns)
     ages = np.empty(len(columns.windows))
     harm, safety = np.zeros((len(state.harm.total), len(ages))), np.zeros((len(state.safety), len(ages)))
     for first, last in release.segments():
@@ -61,8 +63,13 @@ def fold_many(state: ProcessState, share: float, columns: Columns, flush_s: floa
         grown = factors(state.setting, tuning, share, rows)
         if grown is not None:
             harm[:, first:last], safety[:, first:last] = (rows.sums(side) for side in grown)
-    grown_state, log_harm, log_safety = _grow(state, share, columns, harm, safety)
-    path = Path(log_harm, log_safety, ages, estimates.evident())
+        elif state.setting.kind is Kind.BLOCK:
+            blocks.add(first, rows, tuning)
+    if state.setting.kind is Kind.BLOCK:
+        grown_state, log_harm, log_safety = blocks.grow(state, share)
+    else:
+        grown_state, log_harm, log_safety = _grow(state, share, columns, harm, safety)
+    path = Path(log_harm, log_safety, ages, estimates.evident(), estimates.n_candidate())
     if state.setting.kind is Kind.LIMIT_MAX:
         path = _highest(state, columns, path)
     return estimates.finish(release.finish(grown_state)), path

@@ -6,9 +6,10 @@ rollout and from windows up to w - L, so it was fixed before w began (statistics
 without a candidate request are evidence too: leaving them out would select on the coin.
 """
 
+import math
 from dataclasses import replace
 
-from controller.stats import evidence, report
+from controller.stats import block, evidence, interval, report
 from controller.stats.baseline import (
     MIN_CLASS,
     Baseline,
@@ -25,7 +26,7 @@ from controller.stats.normal import Shifts, Views, views, with_unresolved
 from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, tune_quantile
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import Pending, ProcessState, Reading, Summary, Tuning
-from controller.stats.tally import Arm, WindowTally
+from controller.stats.tally import WINDOW_S, Arm, WindowTally
 from controller.stats.wealth import RESTART_REQUESTS, grow, grow_wealth, open_wealth, restart
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 LIMITS = frozenset({Kind.LIMIT_EVENT, Kind.LIMIT_MEAN, Kind.LIMIT_MAX})
-TUNED = frozenset({Kind.QUANTILE, Kind.LAW, Kind.MEAN})
+TUNED = frozenset({Kind.QUANTILE, Kind.LAW, Kind.BLOCK, Kind.MEAN})
 MIN_START_REQUESTS = 50
 
 
@@ -104,7 +105,10 @@ def fold(state: ProcessState, reading: Reading) -> ProcessState:
     shifts, late = late_cell(setting, state.tuning)
     seen = views(reading.tally, setting.metric, shifts) if report.is_latency(setting) else None
     if is_limit or 0 < reading.share < 1:
-        state = _grow(restart_if_due(state, reading.share), reading, seen)
+        if seen is not None and setting.kind is Kind.BLOCK:
+            state = _grow_block(state, reading, seen)
+        else:
+            state = _grow_now(state, reading, seen)
     weights = (1.0, 1.0) if is_limit else (reading.share, 1.0 - reading.share)
     if seen is not None:
         is_tuned = is_limit or state.tuning is not None
@@ -121,7 +125,8 @@ def summary(state: ProcessState) -> Summary:
     return report.summarise(state)
 
 
-def _grow(state: ProcessState, reading: Reading, seen: Views | None) -> ProcessState:
+def _grow_now(state: ProcessState, reading: Reading, seen: Views | None) -> ProcessState:
+    state = restart_if_due(state, reading.share)
     grown = evidence.grow_by(state.setting, state.tuning, state.interval, reading, seen)
     n = 0 if state.setting.kind in LIMITS else reading.tally.assigned(Arm.INCUMBENT)
     return replace(
@@ -131,6 +136,36 @@ def _grow(state: ProcessState, reading: Reading, seen: Views | None) -> ProcessS
         interval=grown.interval,
         n_since_start=state.n_since_start + n + reading.tally.assigned(Arm.CANDIDATE),
     )
+
+
+def _grow_block(state: ProcessState, reading: Reading, seen: Views) -> ProcessState:
+    """Count a reading into its block; what a block says is known when the next one begins."""
+    state = turn_block(state, reading.window, reading.share)
+    n = (seen.candidate.assigned, seen.incumbent.assigned)
+    now = state.block
+    if isinstance(state.tuning, LawTuning):
+        totals = block.value_sum(seen.candidate, state.tuning), block.value_sum(seen.incumbent, state.tuning)
+        now = block.add(now, reading.share, n, totals)
+    return replace(state, block=now, n_since_start=state.n_since_start + sum(n))
+
+
+def turn_block(state: ProcessState, window: int, share: float) -> ProcessState:
+    """End the block under way when a window falls into a later one; the harm mixture restarts between blocks only.
+
+    A start in the midst of a block would have seen half of the block's outcome.
+    """
+    setting, now = state.setting, state.block
+    index = window // block.windows_of(setting.block_s or WINDOW_S)
+    if index == now.index:
+        return state
+    log_margin = math.log(setting.max_ratio or 1.0)
+    grown = block.growth(now, log_margin)
+    if grown is not None and now.difference is not None:
+        grid = state.interval and interval.fold_block(state.interval, now.difference, now.scale)
+        state = replace(
+            state, harm=grow_wealth(state.harm, grown.harm), safety=grow(state.safety, grown.safety), interval=grid
+        )
+    return restart_if_due(replace(state, block=block.following(now, index, log_margin)), share)
 
 
 def _pend(state: ProcessState, reading: Reading, seen: Views | None) -> tuple[Pending, ...]:
@@ -165,7 +200,7 @@ def tune(state: ProcessState) -> ProcessState:
     match setting.kind:
         case Kind.QUANTILE:
             tuning = tune_quantile(baseline.classes(), setting.level)
-        case Kind.LAW:
+        case Kind.LAW | Kind.BLOCK:
             tuning = tune_law(baseline.classes())
         case _:
             cap = state.tuning.cap if isinstance(state.tuning, MeanTuning) else None

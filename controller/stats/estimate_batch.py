@@ -38,6 +38,7 @@ class Estimates:
         self._weights = (1.0, 1.0) if state.setting.kind in LIMITS else (share, 1.0 - share)
         self._arms = (_Arm(), _Arm())  # incumbent, candidate
         self._shown = np.zeros((2, len(columns.windows)), dtype=np.bool_)
+        self._read = np.zeros(len(columns.windows), dtype=np.int64)
 
     def add(self, first: int, rows: Columns, tuning: Tuning | None, shifts: Shifts, late: int) -> None:
         """Take a segment in, as read under these constants; `first` is its first window."""
@@ -47,6 +48,7 @@ class Estimates:
         of_kind = np.array([shifts.of(name) for name in rows.names], dtype=np.int64)[rows.kind]
         raw = np.where(valued, rows.cell, of_kind + late)
         excess = None if self._latency else self._excess(rows, tuning)
+        self._read[first : first + len(rows.windows)] = rows.sums(np.where(rows.candidate & taken, rows.n, 0))
         for side, arm in enumerate(self._arms):
             mine = rows.candidate == bool(side)
             arm.read += int(rows.n[mine & taken].sum())
@@ -67,6 +69,10 @@ class Estimates:
         """Say after which windows both arms had shown a value."""
         before = [[bool(arm.raw)] for arm in (self._state.incumbent, self._state.candidate)]
         return np.asarray(np.logical_or.accumulate(np.hstack((before, self._shown)), axis=1)[:, 1:].all(axis=0))
+
+    def n_candidate(self) -> Ints:
+        """Return after each window the candidate requests whose value was read."""
+        return np.asarray(self._state.candidate.n + np.cumsum(self._read))
 
     def finish(self, state: ProcessState) -> ProcessState:
         """Return the state with these estimates."""

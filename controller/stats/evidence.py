@@ -34,6 +34,7 @@ def sizes(setting: CriterionSetting) -> tuple[int, int, int]:
 _SIZES = {
     Kind.QUANTILE: (len(quantile.HARM_ODDS), len(quantile.SAFETY_ODDS), interval.N_QUANTILE),
     Kind.LAW: (len(law.TILTS), 1, interval.N_QUANTILE),
+    Kind.BLOCK: (len(law.TILTS), len(law.TILTS), interval.N_BLOCK),
     Kind.MEAN: (len(mean.FRACTIONS), len(mean.FRACTIONS), interval.N_RATIO),
     Kind.COIN: (len(coin.HARM_MULTIPLES), len(coin.SAFETY_MULTIPLES), interval.N_COIN),
     Kind.LIMIT_EVENT: (len(quantile.LOG_ODDS), len(limit.SAFETY_FRACTIONS), 0),
@@ -56,7 +57,7 @@ def grow_by(
             return _limit_event(setting, grid, reading, seen)
         case Kind.LIMIT_MEAN:
             return _limit_mean(setting, grid, reading)
-        case Kind.LIMIT_MAX:
+        case Kind.LIMIT_MAX | Kind.BLOCK:  # certain at the first breach; known when a block ends
             return Growth((), (), grid)
         case Kind.QUANTILE | Kind.LAW | Kind.MEAN:
             return _tuned(setting, tuning, grid, reading, seen)

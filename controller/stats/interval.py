@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.law import TILTS
 from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
 from controller.stats.normal import ArmView
 from controller.stats.quantile import QuantileTuning
@@ -36,6 +37,7 @@ _DIFFERENCES = (
 DIFFERENCE_POINTS = (*(-d for d in reversed(_DIFFERENCES)), 0.0, *_DIFFERENCES)
 
 N_QUANTILE = len(QUANTILE_POINTS) * 2 * len(_ODDS)
+N_BLOCK = len(QUANTILE_POINTS) * 2 * len(TILTS)
 N_RATIO = len(RATIO_POINTS) * 2 * len(_FRACTIONS)
 N_DIFFERENCE = len(DIFFERENCE_POINTS) * 2 * len(_FRACTIONS)
 N_COIN = len(RATIO_POINTS) * 2 * len(_MULTIPLES)
@@ -104,6 +106,14 @@ def fold_coin(state: tuple[float, ...], share: float, n_candidate: int, n_incumb
         multiples = np.array(_MULTIPLES)[None, :] ** sign
         tilted = np.log(share * ratios * multiples + 1.0 - share)
         grown[:, side] = n_candidate * np.log(multiples) + (n_candidate + n_incumbent) * (fair - tilted)
+    return _add(state, grown)
+
+
+def fold_block(state: tuple[float, ...], difference: float, scale: float) -> tuple[float, ...]:
+    """Add the log ratio of a finished block at every change; `scale` is what the blocks before say of it."""
+    excess = (difference - np.array(QUANTILE_POINTS) * (math.log(10.0) / CELLS_PER_DECADE)) / scale
+    tilted = np.outer(excess, 2.0 * np.array(TILTS))
+    grown = np.stack((-np.logaddexp(0.0, -tilted), -np.logaddexp(0.0, tilted)), axis=1) + math.log(2.0)
     return _add(state, grown)
 
 

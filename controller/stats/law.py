@@ -52,24 +52,29 @@ def tune_law(classes: ClassCells) -> LawTuning:
 def law_growth(share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int) -> list[float]:
     """Return the log factor of a reading for each tilt; unresolved requests lie at the upper clip."""
     growth = [0.0] * len(TILTS)
-    for score, n in _scores(candidate, tuning, margin):
+    for score, n in scores(candidate, tuning, margin):
         for k, tilt in enumerate(TILTS):
             log_lr = tilt * score - tuning.psi[k]
             growth[k] += n * (log_lr - math.log(share * math.exp(log_lr) + 1.0 - share))
-    for score, n in _scores(incumbent, tuning, 0):
+    for score, n in scores(incumbent, tuning, 0):
         for k, tilt in enumerate(TILTS):
             growth[k] -= n * math.log(share * math.exp(tilt * score - tuning.psi[k]) + 1.0 - share)
     return growth
 
 
-def _scores(seen: ArmView, tuning: LawTuning, margin: int) -> list[tuple[float, int]]:
+def scores(seen: ArmView, tuning: LawTuning, margin: int) -> list[tuple[float, int]]:
     """Return (z, requests); the candidate's cells are lowered by the margin, which raises the incumbent's."""
     top = tuning.clip_cell
     cells: dict[int, int] = {top: seen.unresolved} if seen.unresolved else {}
     for cell, n in seen.cells.items():
         at = min(cell - margin, top)
         cells[at] = cells.get(at, 0) + n
-    return [(_score(cell, tuning.centre, tuning.scale), cells[cell]) for cell in sorted(cells)]
+    return [(score_of(tuning, cell), cells[cell]) for cell in sorted(cells)]
+
+
+def score_of(tuning: LawTuning, cell: int) -> float:
+    """Return z of a cell relative to its class median."""
+    return _score(cell, tuning.centre, tuning.scale)
 
 
 def _score(cell: int, centre: int, scale: float) -> float:

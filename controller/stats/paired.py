@@ -90,8 +90,8 @@ def fold_ratios(state: PairedRatio, log_ratios: Iterable[float]) -> PairedRatio:
         score = excess / state.scale
         state = PairedRatio(
             state.log_margin,
-            grow(state.harm, [_log_symmetry(tilt * score) for tilt in TILTS]),
-            grow(state.safety, [_log_symmetry(-tilt * score) for tilt in TILTS]),
+            grow(state.harm, symmetry_growth(score)),
+            grow(state.safety, symmetry_growth(-score)),
             state.n + 1,
             state.total + log_ratio,
             state.squares + excess**2,
@@ -112,6 +112,11 @@ def log_safety(state: PairedState) -> float:
 def mean(state: PairedState) -> float | None:
     """Return the mean difference or mean log ratio, None without pairs."""
     return state.total / state.n if state.n else None
+
+
+def symmetry_growth(score: float) -> list[float]:
+    """Return the log factor of a score for each tilt against "symmetric about at most 0"."""
+    return [_log_symmetry(tilt * score) for tilt in TILTS]
 
 
 def _log_symmetry(u: float) -> float:

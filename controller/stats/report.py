@@ -19,7 +19,7 @@ from controller.stats.state import ProcessState, Summary
 from controller.stats.tally import Arm, WindowTally
 from controller.stats.wealth import LOG_E_LIMIT, clip_log, log_mean, log_value
 
-LATENCY_KINDS = frozenset({Kind.QUANTILE, Kind.LAW})
+LATENCY_KINDS = frozenset({Kind.QUANTILE, Kind.LAW, Kind.BLOCK})
 
 
 def is_latency(setting: CriterionSetting) -> bool:

@@ -30,6 +30,7 @@ class Kind(StrEnum):
 
     QUANTILE = "quantile"
     LAW = "law"
+    BLOCK = "block"
     MEAN = "mean"
     COIN = "coin"
     LIMIT_EVENT = "limit_event"
@@ -64,7 +65,8 @@ class CriterionSetting:
     `cap_ratio`: means of positive quantities are means of min(X, cap), cap = cap_ratio x the incumbent's
     historical mean, frozen when it is first known (an uncapped mean can't be bounded, statistics.md §3);
     tails beyond it belong to a rate. `timeout_s`: age at which a request is decided; `settle_s`: extra age
-    for values that come later (scores). `interval`: keep the confidence sequence of the change (reporting
+    for values that come later (scores). `block_s`: judge the typical value by blocks of so many seconds (p50 and
+    `max_ratio` only), None: request by request. `interval`: keep the confidence sequence of the change (reporting
     only).
     """
 
@@ -79,6 +81,7 @@ class CriterionSetting:
     cap_ratio: float = 10.0
     timeout_s: float = 30.0
     settle_s: float = 0.0
+    block_s: float | None = None
     interval: bool = True
 
     def __post_init__(self) -> None:
@@ -114,6 +117,10 @@ class CriterionSetting:
             raise ValueError(f"the mean of {self.metric} takes max_increase, max_drop or limit")
         if self.limit is not None and not 0 < self.limit < (math.inf if self.axis is Axis.LOG else 1.0):
             raise ValueError(f"the limit of {self.metric} must be positive, and below 1 for a rate or score")
+        if self.block_s is not None and (self.statistic is not Statistic.P50 or self.max_ratio is None):
+            raise ValueError(f"{self.metric}: blocks judge the typical value: p50 with max_ratio")
+        if self.block_s is not None and not WINDOW_S <= self.block_s < math.inf:
+            raise ValueError(f"{self.metric}: a block holds at least one window of {WINDOW_S} s")
         _ = self.kind
 
     @property
@@ -131,7 +138,7 @@ class CriterionSetting:
         kinds = KINDS[self.statistic]
         if self.margin not in kinds:
             raise ValueError(f"{self.statistic} of {self.metric} takes {' or '.join(kinds)}, not {self.margin}")
-        return kinds[self.margin]
+        return kinds[self.margin] if self.block_s is None else Kind.BLOCK
 
     @property
     def level(self) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from controller.stats.baseline import Baseline, ClassCells
+from controller.stats.block import Block
 from controller.stats.estimate import ArmEstimate
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
@@ -41,7 +42,7 @@ class ProcessState:
 
     `harm`: wealth against "within the allowed change", with restarts; `safety`: log wealth per bet against
     "at or beyond it"; `interval`: log wealth over the grid of changes; `start_share`, `n_since_start`: share
-    at, and requests since, the latest start of the harm mixture.
+    at, and requests since, the latest start of the harm mixture; `block`: of a criterion judged by blocks.
     """
 
     setting: CriterionSetting
@@ -55,6 +56,7 @@ class ProcessState:
     candidate: ArmEstimate = field(default_factory=ArmEstimate)
     start_share: float | None = None
     n_since_start: int = 0
+    block: Block = field(default_factory=Block)
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,6 +323,19 @@ def test_many_entries_of_one_change_are_chained(store: Installation, token: int)
     assert store.truth.verify_audit() == (1101, None)
 
 
+def test_what_moves_no_rollout_is_recorded_and_found(store: Installation, rollout: Rollout) -> None:
+    """The newest entry of an action on a lane is found; entries of rollouts, lanes and actions beside it are not."""
+    draft = AuditDraft(actor="ana", action="measure_noise", reason="first", lane="preview", detail={"sigma": 0.1})
+    assert store.truth.last_entry("preview", "measure_noise") is None
+    for changes in ({}, {"reason": "second"}, {"lane": "export"}, {"action": "note"}, {"rollout": rollout.id}):
+        store.truth.record(replace(draft, **changes))
+    found = store.truth.last_entry("preview", "measure_noise")
+    assert found is not None
+    assert (found.reason, found.detail, found.actor) == ("second", {"sigma": 0.1}, "ana")
+    assert store.truth.last_entry("preview", "abort") is None
+    assert store.truth.verify_audit()[1] is None
+
+
 def test_the_newest_evidence(store: Installation, token: int, rollout: Rollout) -> None:
     """Evidence is read in order, from any place on, and the newest by itself."""
     assert store.truth.last_evidence(rollout.id) is None

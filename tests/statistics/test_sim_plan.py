@@ -10,7 +10,7 @@ from controller.core.judge import start
 from controller.core.policy import Budget, Criterion, Mode, Policy, Requires, Stage
 from controller.schema import POLICIES
 from controller.schema.scenario import Scenario, load_scenario
-from controller.sim.growth import growth, law_of
+from controller.sim.growth import Pace, growth, law_of
 from controller.sim.plan import make_plan
 from controller.sim.run import Run
 from controller.sim.world import World
@@ -110,6 +110,6 @@ def test_growth_of_nothing_is_not_positive() -> None:
     state = start(scenario.policy, scenario.timeout_s, history, interval=False).processes[0]
     law = law_of(history, state.setting)
     assert law is not None
-    found = growth(state, 0.1, law, law, harm=True)
+    found = growth(state, 0.1, law, law, Pace(1.0), harm=True)
     assert found is not None
     assert (found.mean <= 0).all()

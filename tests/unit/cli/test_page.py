@@ -29,14 +29,14 @@ def view(state: State, stage: int = 2, **changes: Any) -> dict[str, Any]:
         ROLLOUT, state=state, stage=stage, reason="because", epochs=(Epoch(3, 2, 0.25, Mode.SHARE, flipped=False),)
     )
     found = assessment(log_harm=math.log(0.4), log_needed=math.log(100), images=7, **changes)
-    return rollout_view(rollout, found, TOTALS, None)
+    return rollout_view(rollout, found, TOTALS, None, TOTALS)
 
 
 def test_an_observed_rollout_shows_everything() -> None:
     """Stages passed and current, shares wanted and observed, budget and evidence, criteria, and what is missing."""
     page = as_text(view(State.OBSERVING), colour=False)
     assert "+ shadow 10 %   + 10 %   > 25 % (approval)     50 %     promote     bake" in page
-    assert "share 25 % wanted, 25.3 % observed so far (253 of 1,000)" in page
+    assert "share 25 % wanted, 25.3 % observed under it (253 of 1,000)" in page
     assert "false-revert budget 1 %, evidence of harm 0.4 of 100" in page
     assert re.search(r"latency p95 +allowed +.*inconclusive", page)
     assert "text accuracy (watch)" in page

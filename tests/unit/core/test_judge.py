@@ -103,6 +103,56 @@ def test_a_watch_never_reverts():
     assert verdict.harm is None
 
 
+def test_a_dry_run_is_judged_as_a_guardrail_and_changes_nothing():
+    """A dry run fails when it would have reverted, at its part of the budget, and neither reverts nor holds back."""
+    tried = replace(
+        POLICY, criteria=(Criterion("latency_s", "p95", max_ratio=1.25, role=Role.DRY_RUN), POLICY.criteria[1])
+    )
+    rng = random.Random(7)
+    judge = start(tried, TIMEOUT_S, window(rng, 0.0, requests=200))
+    seen = []
+    for number in range(60):
+        judge = fold(judge, Unit(number, 1, 3, 0.5, (0, 1, 2), window(rng, 0.5, 1.6, requests=4)))
+        item = assess(judge).verdicts[0]
+        seen.append((item.summary.log_harm, item.verdict))
+    # Alone it may spend half of the budget: 1 in 200, where a watch would fail at 1 in 100.
+    assert min(log_harm for log_harm, verdict in seen if verdict is Verdict.FAIL) >= math.log(190)
+    assert any(verdict is not Verdict.FAIL for log_harm, verdict in seen if log_harm > math.log(100))
+    verdict = assess(judge)
+    assert verdict.verdicts[0].reason.endswith("in a dry run nothing follows from it")
+    assert (verdict.harm, verdict.elevated) == (None, False)
+    assert verdict.evident
+
+
+def test_reading_an_old_window_is_no_older_evidence():
+    """A process that lags behind reads an older window last: the newest evidence stays the newest."""
+    rng = random.Random(8)
+    judge = start(POLICY, TIMEOUT_S, WindowTally())
+    tallies = [window(rng, 0.5) for _ in range(2)]
+    judge = fold(judge, Unit(7, 1, 3, 0.5, (1,), tallies[0]))
+    judge = fold(judge, Unit(3, 1, 3, 0.5, (0,), tallies[1]))
+    assert judge.last_evidence_s == 8 * WINDOW_S
+
+
+def test_every_verdict_says_what_would_change_it():
+    """No evidence, undecided, passed, failed, watched: each reason ends with what it would take."""
+    assert (
+        "the first value of each arm would change it"
+        in assess(start(POLICY, TIMEOUT_S, WindowTally())).verdicts[0].reason
+    )
+    assert "more candidate images at this rate" in assess(judged(1, windows=12)[0]).verdicts[0].reason
+    assert "only harm would change it" in assess(judged(1, windows=120)[0]).verdicts[0].reason
+    failed = assess(judged(1, slower=3.0)[0])
+    assert failed.verdicts[0].reason.endswith("declare a wider change in a new rollout")
+    watched = replace(
+        POLICY, criteria=(replace(POLICY.criteria[0], statistic="law", role=Role.WATCH), *POLICY.criteria[:1])
+    )
+    rng = random.Random(2)
+    judge = start(watched, TIMEOUT_S, window(rng, 0.0, requests=200))
+    judge = fold(judge, Unit(1, 1, 3, 0.5, (0, 1, 2), window(rng, 0.5)))
+    assert "nothing waits for it" in assess(judge).verdicts[0].reason
+
+
 def test_a_biased_assignment_is_not_trusted():
     """Assignments at half the recorded share make the evidence untrusted."""
     rng = random.Random(9)

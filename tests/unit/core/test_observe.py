@@ -5,7 +5,7 @@ import pytest
 from controller.core.facts import Check, Facts, Phase, Wish, observe, obstacles
 from controller.core.policy import OnDeadline
 from controller.core.states import Kind, State
-from tests.unit.core.values import POLICY, ROLLOUT, assessment
+from tests.unit.core.values import NOTHING, POLICY, ROLLOUT, assessment
 
 NOW_S = 1100.0
 READY = Facts(now_s=NOW_S, phase=Phase.READY)
@@ -146,6 +146,17 @@ def test_baking_watches_then_ends():
     assert kind(rollout, replace(READY, now_s=NOW_S + 59, assessment=assessment())) is None
     assert kind(rollout, replace(READY, now_s=NOW_S + 60, assessment=assessment())) is Kind.BAKED
     assert kind(rollout, replace(READY, now_s=NOW_S + 60, assessment=assessment(harm="slow"))) is Kind.HARM
+
+
+def test_a_criterion_may_ask_for_images_of_its_own():
+    """A guardrail that has read too few values holds every stage back; a watch never does."""
+    first, second, watch = POLICY.criteria
+    policy = replace(POLICY, criteria=(replace(first, min_images=5), second, replace(watch, min_images=5)))
+    found = assessment(images=100)
+    assert list(obstacles(observing(1, policy=policy), found)) == ["latency p95 was read of 0 of 5 candidate images"]
+    read = replace(found.verdicts[0], summary=replace(NOTHING, n_candidate=5))
+    enough = replace(found, verdicts=(read, *found.verdicts[1:]))
+    assert list(obstacles(observing(1, policy=policy), enough)) == []
 
 
 def test_nobody_waits_for_what_proves_nothing():

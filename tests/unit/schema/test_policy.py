@@ -114,6 +114,14 @@ def test_rules_of_a_policy(changed: Changed, refusal: Refusal, changes: dict[str
         (criterion(max_ratio=1.1, weight=0), ".weight", "must be greater than 0"),
         (criterion(max_ratio=1.1, role="guard"), ".role", 'unknown value "guard"; did you mean guardrail?'),
         (criterion(statistic="p95", max_ratio=1.3), "", "latency_s p95 max_ratio is already criterion 1 of the list"),
+        (criterion(statistic="p95", max_ratio=1.3, test="block"), ".test", "block judges the typical value"),
+        (criterion(limit=2, test="block"), ".test", "block judges the typical value, stretch by stretch: it needs p50"),
+        (criterion(max_ratio=1.1, block_s=300), ".block_s", "is the length of a block; add `test: block`"),
+        (criterion(max_ratio=1.1, test="block", block_s=1), ".block_s", "must be at least 5"),
+        (criterion(max_ratio=1.1, test="batch"), ".test", 'unknown value "batch"'),
+        (criterion(max_ratio=1.1, role="watch", dry_run=True), ".dry_run", "a watch changes nothing anyway"),
+        (criterion(max_ratio=1.1, role="watch", min_images=9), ".min_images", "only a guardrail holds a rollout back"),
+        (criterion(max_ratio=1.1, dry_run=True, min_images=9), ".min_images", "only a guardrail holds a rollout back"),
         ({"metric": "failure", "statistic": "rate", "max_increase": 1}, ".max_increase", "must be less than 1"),
         ({"metric": "failure", "statistic": "rate", "limit": 1}, ".limit", "must be less than 1 for a rate"),
         ({"metric": "failure", "statistic": "p95", "max_ratio": 1.1}, ".statistic", "p95 does not fit failure, which"),
@@ -136,6 +144,26 @@ def test_a_policy_without_guardrail_is_refused(changed: Changed, refusal: Refusa
     [problem] = refusal(lambda: load_policy(path))
     assert problem.key == "criteria"
     assert problem.message.startswith("has no guardrail")
+
+
+def test_a_policy_of_dry_runs_is_refused(changed: Changed, refusal: Refusal) -> None:
+    """A dry run never reverts, so it is no guardrail."""
+    path = changed("policy", {"criteria.0.dry_run": True})
+    [problem] = refusal(lambda: load_policy(path))
+    assert problem.message.startswith("has no guardrail")
+
+
+def test_modes_of_a_criterion(changed: Changed) -> None:
+    """`dry_run`, `min_images` and `test: block` become core values; a block that says no length has 600 s."""
+    entries = {
+        "criteria.2": criterion(max_ratio=1.05, test="block"),
+        "criteria.3": criterion(max_ratio=1.25, min_images=200),
+        "criteria.4": criterion(metric="service_s", max_ratio=1.1, test="block", block_s=900, dry_run=True),
+    }
+    _, _, block, least, dry = load_policy(changed("policy", entries)).criteria
+    assert (block.block_s, block.title) == (600.0, "latency p50 by blocks")
+    assert (least.min_images, least.block_s, least.role) == (200, None, Role.GUARDRAIL)
+    assert (dry.role, dry.block_s) == (Role.DRY_RUN, 900.0)
 
 
 @pytest.mark.parametrize(

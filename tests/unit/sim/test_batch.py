@@ -27,6 +27,7 @@ SETTINGS = {
     "p50": _setting("latency_s", Axis.LOG, Statistic.P50, max_ratio=1.1),
     "p99": _setting("latency_s", Axis.LOG, Statistic.P99, max_ratio=1.25),
     "service": _setting("service_s", Axis.LOG, Statistic.P95, max_ratio=1.2),
+    "blocks": _setting("latency_s", Axis.LOG, Statistic.P50, max_ratio=1.1, block_s=20.0),
     "law": _setting("latency_s", Axis.LOG, Statistic.LAW, max_ratio=1.05),
     "cost": _setting("latency_s", Axis.LOG, Statistic.MEAN, max_ratio=1.1),
     "increase": _setting("cost_usd", Axis.LOG, Statistic.MEAN, max_increase=0.2),
@@ -100,6 +101,7 @@ def plain(state: ProcessState) -> dict[str, Any]:
         "starts": [start.index for start in state.harm.starts],
         "begun": state.harm.begun,
         "since": (state.start_share, state.n_since_start),
+        "block": (state.block.index, state.block.n),
         "arms": [(arm.n, arm.missing, arm.late_from, arm.highest) for arm in (state.incumbent, state.candidate)],
     }
 
@@ -110,6 +112,8 @@ def numbers(state: ProcessState) -> list[float]:
     estimates += [arm.relative[cell] for arm in arms for cell in sorted(arm.relative)]
     bases = [base for begun in state.harm.starts for base in begun.base]
     rest = [value for arm in arms for value in (arm.weight, arm.residual)]
+    now = state.block
+    rest += [now.weight_candidate, now.total_candidate, now.weight_incumbent, now.total_incumbent, now.squares]
     return [*state.harm.total, *bases, *state.safety, *estimates, *rest]
 
 
@@ -147,6 +151,7 @@ def test_many_at_once_are_one_by_one(name: str, seed: int, a_window: float, shar
         assert path.evident.tolist() == [
             None not in {summary(state).incumbent, summary(state).candidate} for state in passed
         ]
+        assert path.n_candidate.tolist() == [summary(state).n_candidate for state in passed]
         # The last window goes on in the next batch, as it does when the share changes within it.
         at += windows - 1
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.cli.app import run
-from controller.core.policy import Criterion, Mode, Requires, Stage
+from controller.core.policy import Criterion, Gate, Mode, Requires, Role, Stage
 from controller.errors import UserError
 from controller.schema import POLICIES
 from controller.schema.scenario import load_scenario
@@ -42,7 +42,12 @@ def test_users_see_nothing_of_what_shadow_finds() -> None:
     assert large["users_see"] == 0
     assert 0 < large["candidate_images"] < 10
     assert 0 < small["users_see"] < small["candidate_images"]
-    assert plan()["shadow"] == {"images": 50, "usd_at_the_incumbents_cost": pytest.approx(6.4, abs=0.2)}
+    assert plan()["shadow"] == {
+        "images": 50,
+        "seconds": 100.0,  # a tenth of five a second
+        "compute_s": pytest.approx(50 * 0.89, rel=0.03),
+        "usd_at_the_incumbents_cost": pytest.approx(6.4, abs=0.2),
+    }
 
 
 def test_a_policy_that_cannot_decide_is_called_so() -> None:
@@ -73,6 +78,41 @@ def test_one_stage_without_shadow() -> None:
     swap = found["regressions"][-1]
     assert swap["users_see"] > swap["candidate_images"]
     assert found["shadow"]["images"] == 0
+
+
+def test_the_gate_is_counted() -> None:
+    """Every repeat draws every prompt on both arms; without the suite the images are not known, nor what they cost."""
+    gate = Gate("core", "", 3, 12, (1,), None, ())
+    found = plan(gate=gate)["gate"]
+    assert (found["suite"], found["prompts"], found["least"]["images"]) == ("core", None, None)
+    found = make_plan(replace(WORLD.policy, gate=gate), WORLD.timeout_s, 5.0, HISTORY, prompts=100)["gate"]
+    assert (found["least"]["images"], found["most"]["images"]) == (600, 2400)
+    assert found["least"]["seconds"] == pytest.approx(600 * 0.89, rel=0.03)
+    assert found["least"]["usd_at_the_incumbents_cost"] == pytest.approx(600 * 0.128, rel=0.03)
+    assert plan(gate=None)["gate"] is None
+
+
+def test_blocks_take_time_and_noise() -> None:
+    """A criterion judged by blocks takes images in proportion to traffic, and more where replicas differ more."""
+    block = Criterion("latency_s", "p50", max_ratio=1.10, block_s=600.0)
+
+    def images(rate_per_s: float, sigma: float = 0.0) -> float:
+        policy = replace(WORLD.policy, criteria=(block,), stages=(Stage(Mode.SHARE, 0.5, 1, Requires.PASS),))
+        found = make_plan(policy, WORLD.timeout_s, rate_per_s, HISTORY, sigma=sigma)
+        return found["decide"]["criteria"]["latency p50 by blocks"]["mean"]
+
+    assert images(10.0) == pytest.approx(2 * images(5.0), rel=0.3)
+    assert images(5.0, sigma=0.06) > 1.2 * images(5.0)
+
+
+def test_a_criterion_may_ask_for_more_images() -> None:
+    """`min_images` of a guardrail is waited for; a dry run is judged as if it were one, and waited for by nobody."""
+    first, *rest = WORLD.policy.criteria
+    more = plan(criteria=(replace(first, min_images=100_000), *rest))
+    assert more["decide"]["candidate_images"]["mean"] == 100_000
+    dry = plan(criteria=(replace(first, role=Role.DRY_RUN), *rest))
+    assert first.title not in dry["decide"]["criteria"]
+    assert dry["criteria"][0]["smallest_change"] == plan()["criteria"][0]["smallest_change"]
 
 
 def test_the_command_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:

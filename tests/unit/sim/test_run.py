@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.batch import judge_of, slots_of
 from controller.core.judge import Evidence, advance, assess, start
-from controller.core.policy import Mode, OnDeadline, Requires, Stage
+from controller.core.policy import Criterion, Mode, OnDeadline, Requires, Role, Stage
 from controller.core.rollout import Epoch
 from controller.schema.scenario import Scenario
 from controller.sim.lines import Lines
@@ -109,9 +109,29 @@ def test_an_outage_of_both_arms_reverts_nobody(tmp_path: Path) -> None:
 
 def test_bursts_of_deaths_are_found(tmp_path: Path) -> None:
     """A candidate whose replicas die and take five requests along each time is reverted for its failures."""
-    result = go(scenario(tmp_path, {"arms.candidate.oom": {"per_1000_images": 60, "burst": 5}}))
+    found = scenario(tmp_path, {"arms.candidate.oom": {"per_1000_images": 60, "burst": 5}})
+    # What failed has no service time and counts as slow, so that criterion is left out.
+    result = go(with_policy(found, criteria=[item for item in found.policy.criteria if item.metric != "service_s"]))
     assert result.outcome == "reverted"
     assert "failure rate" in result.reason
+
+
+def test_a_criterion_that_wants_images_is_waited_for(tmp_path: Path) -> None:
+    """No stage ends before a guardrail has read its images; a run that is asked to wait goes on later, and ends."""
+    found = scenario(tmp_path)
+    [law, median, *rest] = found.policy.criteria
+    waiting = with_policy(found, criteria=(law, replace(median, min_images=400), *rest), deadline_s=1e6)
+    assert go(waiting).outcome == "promoted"
+    assert go(waiting).candidate_images >= 400 > go(found).candidate_images
+
+
+def test_blocks_promote_and_revert(tmp_path: Path) -> None:
+    """A policy judged by blocks alone promotes an identical candidate and reverts a slow one, whatever the noise."""
+    noisy = {"replica_noise": {"sigma": 0.03, "correlation_s": 20}, "max_duration_h": 3.0}
+    blocks = (Criterion("latency_s", "p50", max_ratio=1.15, block_s=60.0),)
+    assert go(with_policy(scenario(tmp_path, noisy), criteria=blocks, deadline_s=1e6)).outcome == "promoted"
+    slow = scenario(tmp_path, {**noisy, "arms.candidate.scale": {"latency_s": 1.5}})
+    assert go(with_policy(slow, criteria=blocks, deadline_s=1e6)).outcome == "reverted"
 
 
 def test_windows_of_one_request(tmp_path: Path) -> None:
@@ -121,13 +141,25 @@ def test_windows_of_one_request(tmp_path: Path) -> None:
     assert go(with_policy(found, deadline_s=1e6, bake_s=1e6)).requests == 900
 
 
+def _awkward(found: Scenario) -> Scenario:
+    """Return the scenario under every mode that a criterion may have."""
+    law, median, *rest = found.policy.criteria
+    modes = (
+        law,
+        replace(median, min_images=150),
+        replace(median, block_s=30.0),
+        replace(median, max_ratio=1.02, role=Role.DRY_RUN),
+    )
+    return with_policy(found, criteria=(*modes, *rest))
+
+
 @pytest.mark.parametrize("changes", [{}, {"arms.candidate.scale": {"latency_s": 1.35}}, SLOW], ids=str)
 def test_asking_at_every_moment_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     """The moments that the simulation skips are those at which the core would have said nothing new."""
     found = [scenario(tmp_path, {"rate_per_s": 10.0, "max_duration_h": 0.15, **changes})]
-    found.append(with_policy(found[0], bake_s=60.0))
+    found += [with_policy(found[0], bake_s=60.0), _awkward(found[0])]
     skipped = [go(item, number) for item in found for number in range(2)]
 
     def every_moment(self: Lines, after_s: float, until_s: float, *_: object, **__: object) -> float | None:

@@ -20,6 +20,7 @@ SOUND: dict[str, Any] = {
     "arms": {
         "incumbent": {
             "latency_s": {"family": "lognormal", "median": 0.85, "sigma": 0.25},
+            "service_s": {"family": "lognormal", "median": 0.80, "sigma": 0.25},
             "cost_usd": {"family": "gamma", "mean": 0.1, "shape": 10},
             "text_accuracy": {"family": "beta", "exact_share": 0.75, "mean": 0.8, "concentration": 10},
             "failure_rate": 0.002,

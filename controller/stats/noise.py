@@ -1,0 +1,246 @@
+"""Noise of the replicas: how far two pools of one and the same model lie apart (statistics reference §9.2, P5).
+
+The coin randomises requests, not replicas: what belongs to a pool (a warmer chip, a busier host) looks like the model.
+An A/A rollout shows it. For a request of class c on arm a in window t, assume
+
+    log y = m_c + d_t + u_a(t) + e,
+
+with a class median m_c, drift d_t common to both arms, u_a the slow state of the arm's own pool, and e independent
+given class and window. Time is cut into blocks of a fixed number of windows within one epoch (so one share). In a
+block with n1 candidate and n0 incumbent requests, D is the difference of the arms' means of log y - m_c, each clipped
+at four robust standard deviations, and h = n1 n0 / (n1 + n0), so that
+
+    E[D^2] = s^2 + v / h,      s^2 = E[(u_1 - u_0)^2],
+
+where v, the variance of e, is pooled over the windows and arms with two requests or more, freed of its own means.
+The estimate is the method of moments of DerSimonian and Laird (1986, eq. 8) about a mean that is known to be 0:
+
+    s^2 = (sum h D^2 - v * blocks) / sum h,
+
+unbiased for any law of u and e, as the weights depend on counts alone. It is taken about 0, not about the mean of the
+run: a pool that is slower throughout is noise as well. Noise faster than a block averages out in it and is left out.
+
+If u is AR(1) with correlation time tau, means over blocks of length T have, with x = T / tau,
+
+    corr(D_b, D_{b+1}) less sampling noise = (1 - exp(-x))^2 / (2 (x - 1 + exp(-x))),
+
+which is solved for tau when both s^2 and the product of neighbours are more than two standard errors above 0.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.stats.baseline import add_classes
+from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.law import LawTuning, score_of, tune_law
+from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
+
+NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE
+SUPPORT = 2.0
+"""An allowed change must be at least so many standard deviations of the difference, on the log scale."""
+BLOCK_WINDOWS = (1, 2, 3, 6, 12, 24, 60, 120, 360)
+BLOCK_REQUESTS = 10
+"""Requests of the scarcer arm that a block holds on average: the shortest such length is taken."""
+MIN_BLOCKS = 12
+MIN_WITHIN = 50
+_Z95 = 1.645
+_LEAST_FREEDOM = 2.0
+_SOLVED = (1e-3, 20.0)
+
+
+class TooLittleError(ValueError):
+    """The tallies can't tell noise from sampling; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What was measured of one metric.
+
+    `sigma`: standard deviation of the difference of the pools' log values; `sigma_high`: one-sided 95 % bound (chi
+    square with as many degrees of freedom as there are independent blocks); `offset`: mean log difference of the run;
+    `correlation_s`: time after which the difference has changed, None where it can't be told; `block_s`, `n_blocks`:
+    what it was measured in; `n_windows`, `n_candidate`, `n_incumbent`: from so much.
+    """
+
+    metric: str
+    sigma: float
+    sigma_high: float
+    offset: float
+    correlation_s: float | None
+    block_s: int
+    n_blocks: int
+    n_windows: int
+    n_candidate: int
+    n_incumbent: int
+
+    @property
+    def smallest_ratio(self) -> float:
+        """Return the smallest allowed ratio that this noise supports: log ratio >= 2 sigma."""
+        return smallest_ratio(self.sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Requests, and the sum and squares of their log values less the class median."""
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(self.n + other.n, self.total + other.total, self.squares + other.squares)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block of an epoch: D and h."""
+
+    place: tuple[int, int]
+    difference: float
+    weight: float
+
+
+def smallest_ratio(sigma: float) -> float:
+    """Return the smallest allowed ratio that a standard deviation of the log difference supports."""
+    return math.exp(SUPPORT * sigma)
+
+
+def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Noise:
+    """Return the noise of a positive metric from the tallies of an A/A rollout by (epoch, window).
+
+    Both arms must be the same model. TooLittleError when there is not enough to tell noise from sampling.
+    """
+    arms = (Arm.CANDIDATE, Arm.INCUMBENT)
+    classes: Mapping[str, Mapping[int, int]] = {}
+    for tally in tallies.values():
+        for arm in arms:
+            classes = add_classes(classes, {n: c.of(metric) for n, c in tally.arms.get(arm, {}).items()})
+    counted = sum(sum(cells.values()) for cells in classes.values())
+    if counted == 0:
+        raise TooLittleError(f"no request has a {metric}")
+    tuning = tune_law(classes)
+    sums = {
+        place: tuple(_sums(tally.arms.get(arm, {}), metric, tuning) for arm in arms) for place, tally in tallies.items()
+    }
+    seen = {place: pair for place, pair in sums.items() if pair[0].n + pair[1].n}
+    variance = _within([arm for pair in seen.values() for arm in pair], metric)
+    n_arms = [sum(pair[side].n for pair in seen.values()) for side in (0, 1)]
+    length = _length(min(n_arms) / len(seen))
+    blocks = _blocks(seen, length)
+    if len(blocks) < MIN_BLOCKS:
+        raise TooLittleError(
+            f"{metric}: {len(blocks)} blocks of {length * WINDOW_S} s with requests on both arms, at least "
+            f"{MIN_BLOCKS} are needed; let the A/A rollout run for longer, or at a larger share"
+        )
+    weight = sum(block.weight for block in blocks)
+    square = _square(blocks, variance)
+    neighbours = _neighbours(blocks, square, variance, length)
+    return Noise(
+        metric=metric,
+        sigma=math.sqrt(max(0.0, square)),
+        sigma_high=_upper(blocks, square, variance, neighbours[0]),
+        offset=sum(block.weight * block.difference for block in blocks) / weight,
+        correlation_s=neighbours[1],
+        block_s=length * WINDOW_S,
+        n_blocks=len(blocks),
+        n_windows=len({window for _, window in seen}),
+        n_candidate=n_arms[0],
+        n_incumbent=n_arms[1],
+    )
+
+
+def _sums(classes: Mapping[str, ClassTally], metric: str, tuning: LawTuning) -> _Sums:
+    n, total, squares = 0, 0.0, 0.0
+    for name in sorted(classes):
+        shift = tuning.median.shifts.of(name)
+        for cell, count in sorted(classes[name].of(metric).items()):
+            value = score_of(tuning, cell - shift) * tuning.scale * NATS_PER_CELL
+            n, total, squares = n + count, total + count * value, squares + count * value**2
+    return _Sums(n, total, squares)
+
+
+def _within(arms: Sequence[_Sums], metric: str) -> float:
+    """Return v, the variance of requests of one arm in one window."""
+    freedom = sum(arm.n - 1 for arm in arms if arm.n > 1)
+    if freedom < MIN_WITHIN:
+        raise TooLittleError(
+            f"{metric}: too few requests fall into the same window ({freedom} more than one, at least {MIN_WITHIN} are "
+            "needed) to tell noise from sampling; let the A/A rollout run for longer, or at more traffic"
+        )
+    return sum(arm.squares - arm.total**2 / arm.n for arm in arms if arm.n > 1) / freedom
+
+
+def _length(requests_a_window: float) -> int:
+    """Return the windows of a block."""
+    long_enough = (length for length in BLOCK_WINDOWS if length * requests_a_window >= BLOCK_REQUESTS)
+    return next(long_enough, BLOCK_WINDOWS[-1])
+
+
+def _blocks(sums: Mapping[tuple[int, int], tuple[_Sums, ...]], length: int) -> list[_Block]:
+    grouped: dict[tuple[int, int], tuple[_Sums, _Sums]] = {}
+    for (epoch, window), (candidate, incumbent) in sorted(sums.items()):
+        place = (epoch, window // length)
+        before = grouped.get(place, (_Sums(), _Sums()))
+        grouped[place] = (before[0] + candidate, before[1] + incumbent)
+    return [
+        _Block(place, one.total / one.n - zero.total / zero.n, one.n * zero.n / (one.n + zero.n))
+        for place, (one, zero) in grouped.items()
+        if one.n and zero.n
+    ]
+
+
+def _square(blocks: Sequence[_Block], variance: float) -> float:
+    """Return the estimate of s^2; negative by chance when there is no noise."""
+    total = sum(block.weight * block.difference**2 for block in blocks)
+    return (total - len(blocks) * variance) / sum(block.weight for block in blocks)
+
+
+def _neighbours(blocks: Sequence[_Block], square: float, variance: float, length: int) -> tuple[float, float | None]:
+    """Return the correlation of neighbouring differences as they are, and the correlation time of the noise."""
+    by_place = {block.place: block for block in blocks}
+    pairs = [
+        (block, by_place[block.place[0], block.place[1] + 1])
+        for block in blocks
+        if (block.place[0], block.place[1] + 1) in by_place
+    ]
+    weight = sum(one.weight * two.weight for one, two in pairs)
+    if not pairs or square <= 0:
+        return 0.0, None
+    product = sum(one.weight * two.weight * one.difference * two.difference for one, two in pairs) / weight
+    errors = [
+        math.sqrt(sum((square * one.weight + variance) * (square * two.weight + variance) * one.weight * two.weight
+                      for one, two in pairs)) / weight,
+        math.sqrt(2.0 * sum((square * block.weight + variance) ** 2 for block in blocks))
+        / sum(block.weight for block in blocks),
+    ]  # fmt: skip
+    sampling = variance * len(blocks) / sum(block.weight for block in blocks)
+    raw = min(max(product / (square + sampling), 0.0), 0.99)
+    if product < 2.0 * errors[0] or square < 2.0 * errors[1]:
+        return raw, None
+    return raw, _correlation_s(product / square, length * WINDOW_S)
+
+
+def _correlation_s(ratio: float, block_s: float) -> float | None:
+    """Return tau at which block means of an AR(1) process have this correlation, None beyond what can be told."""
+    low, high = _SOLVED  # of x = T / tau, in which the correlation falls
+    if not _correlation(high) < ratio < _correlation(low):
+        return None
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if _correlation(middle) > ratio else (low, middle)
+    return block_s / low
+
+
+def _correlation(x: float) -> float:
+    return (1.0 - math.exp(-x)) ** 2 / (2.0 * (x - 1.0 + math.exp(-x)))
+
+
+def _upper(blocks: Sequence[_Block], square: float, variance: float, correlation: float) -> float:
+    """Return the bound of sigma: chi square of the independent blocks (Wilson and Hilferty 1931)."""
+    n, weight = len(blocks), sum(block.weight for block in blocks)
+    freedom = max(_LEAST_FREEDOM, n * (1.0 - correlation**2) / (1.0 + correlation**2))
+    spread = 2.0 / (9.0 * freedom)
+    quantile = (1.0 - spread - _Z95 * math.sqrt(spread)) ** 3  # of chi square / freedom, at 5 %
+    total = max(square, 0.0) * weight / n + variance
+    return math.sqrt(max(0.0, (total / quantile - variance) * n / weight))

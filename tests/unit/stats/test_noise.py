@@ -1,0 +1,100 @@
+"""Noise of the replicas on tallies small enough to count by hand."""
+
+import math
+
+import pytest
+
+from controller.stats.noise import BLOCK_WINDOWS, TooLittleError, measure, smallest_ratio
+from controller.stats.tally import Arm, ClassTally, WindowTally
+
+FAST, SLOW = 0, 10
+
+
+def window(candidate: dict[int, int], incumbent: dict[int, int]) -> WindowTally:
+    arms = {Arm.CANDIDATE: candidate, Arm.INCUMBENT: incumbent}
+    return WindowTally({arm: {"a": ClassTally(sum(c.values()), {"latency_s": c})} for arm, c in arms.items() if c})
+
+
+def run(*windows: WindowTally, epoch: int = 1) -> dict[tuple[int, int], WindowTally]:
+    return {(epoch, at): tally for at, tally in enumerate(windows)}
+
+
+SPREAD = {-4: 10, 4: 10}
+
+
+def shifted(by: int) -> dict[int, int]:
+    return {cell + by: n for cell, n in SPREAD.items()}
+
+
+def test_a_constant_difference_is_the_noise() -> None:
+    """Ten cells slower in every block: offset and sigma are both ten cells, less what sampling explains."""
+    found = measure(run(*[window(shifted(10), shifted(0))] * 40), "latency_s")
+    step = 10 * math.log(10) / 232
+    assert found.offset == pytest.approx(step)
+    assert found.sigma == pytest.approx(math.sqrt(step**2 - found_sampling()), rel=1e-6)
+    assert (found.n_blocks, found.block_s, found.n_candidate, found.n_incumbent) == (40, 5, 800, 800)
+    assert found.correlation_s is None  # it never changed: how long it lasts can't be told
+    assert found.smallest_ratio == smallest_ratio(found.sigma) == math.exp(2 * found.sigma)
+
+
+def found_sampling() -> float:
+    """Return v / h: the variance of a request, over the harmonic count of 20 and 20."""
+    variance = (4 * math.log(10) / 232) ** 2 * 20 / 19
+    return variance / 10
+
+
+def test_alternating_pools_have_a_difference_but_no_mean() -> None:
+    """Slower and faster in turn: the mean difference is 0, the noise is not, and neighbours disagree."""
+    windows = [window(shifted(10 if at % 2 else -10), shifted(0)) for at in range(40)]
+    found = measure(run(*windows), "latency_s")
+    assert found.offset == pytest.approx(0.0, abs=1e-12)
+    assert found.sigma > 0.09
+    assert found.correlation_s is None
+
+
+def test_equal_arms_have_no_noise() -> None:
+    """Differences smaller than sampling explains are no noise, and the bound says how much there may be."""
+    found = measure(run(*[window(shifted(0), shifted(0))] * 40), "latency_s")
+    assert found.sigma == 0.0
+    assert found.smallest_ratio == 1.0
+    assert 0 < found.sigma_high < 0.02
+
+
+def test_one_very_slow_request_is_one_slow_request() -> None:
+    """A timeout at the end of the axis is clipped: it moves its block by little."""
+    windows = [window(shifted(0), shifted(0))] * 40
+    timeout = [window({**shifted(0), 928: 1}, shifted(0)), *windows[1:]]
+    assert measure(run(*timeout), "latency_s").sigma < 0.01
+
+
+def test_blocks_grow_until_the_scarcer_arm_has_enough() -> None:
+    """With two candidate requests in a window a block is six windows; with hardly any the longest is taken."""
+    few = measure(run(*[window({-4: 1, 4: 1}, shifted(0))] * 100), "latency_s")
+    assert few.block_s == 30
+    rare = [window({-4: 1, 4: 1} if at % 60 == 0 else {}, shifted(0)) for at in range(360 * 14)]
+    assert measure(run(*rare), "latency_s").block_s == BLOCK_WINDOWS[-1] * 5
+
+
+def test_windows_of_another_share_are_other_blocks() -> None:
+    """A block lies within one epoch; blocks without a request on an arm don't count."""
+    tallies = run(*[window(shifted(0), shifted(0))] * 20) | run(*[window({}, shifted(0))] * 20, epoch=2)
+    tallies |= {(3, at): window(shifted(0), shifted(0)) for at in range(20)}
+    found = measure(tallies, "latency_s")
+    assert found.n_blocks == 40
+    assert found.n_windows == 20
+
+
+@pytest.mark.parametrize(
+    ("tallies", "told"),
+    [
+        ({}, "no request has a latency_s"),
+        (run(*[window({}, shifted(0))] * 40), "0 blocks"),
+        (run(*[window(shifted(0), shifted(0))] * 5), "5 blocks of 5 s"),
+        (run(*[window({0: 1}, {1: 1})] * 100), "too few requests fall into the same window"),
+    ],
+    ids=["nothing", "one arm", "few blocks", "thin"],
+)
+def test_too_little_is_said(tallies: dict[tuple[int, int], WindowTally], told: str) -> None:
+    """Without requests, a second arm, enough blocks or two requests in a window, the error says which is missing."""
+    with pytest.raises(TooLittleError, match=told):
+        measure(tallies, "latency_s")

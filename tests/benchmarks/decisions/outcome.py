@@ -1,0 +1,13 @@
+"""How a rollout ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`outcome`: reverted, promoted, held (waits for a person) or undecided; `images`: candidate requests by then;
+    `after_s`: since the start."""
+
+    outcome: str
+    images: int
+    after_s: float

@@ -73,16 +73,20 @@ def lint(
 def passing(file: Path, policy: str, overrides: Sequence[str], reason: str, lane: "Lane | None") -> list[str]:
     """Return which rules were overridden or waived for a proposal; InvalidFileError with the errors that stand.
 
-    What does not refuse is said on stderr. UserError for an override without a reason, or of no rule.
+    What does not refuse is said on stderr. UserError for an override without a reason, or of no rule. The offline gate
+    is overridden by the name `gate` and judges all the same.
     """
     from controller.cli import lint_report
+    from controller.core.rollout import GATE
     from controller.lint import OVERRIDABLE, Severity, find, refuses
 
+    if overrides and not reason.strip():
+        raise UserError("--override needs --reason: both go into the audit log")
+    gate = {GATE}.intersection(overrides)
+    overrides = [name for name in overrides if name != GATE]
     for name in overrides:
         if find(name).id not in OVERRIDABLE:
             raise UserError(f"{name} can't be overridden: mend the file")
-    if overrides and not reason.strip():
-        raise UserError("--override needs --reason: both go into the audit log")
     findings = surroundings(lane, policy).lint(file)
     standing = refuses(findings, overrides)
     if standing:
@@ -99,7 +103,7 @@ def passing(file: Path, policy: str, overrides: Sequence[str], reason: str, lane
     for name in sorted(set(overrides) - fired):
         note(f"gatectl: {name} finds nothing here; there was nothing to override")
     waived = {f"{one.rule} (waived until {one.waiver.until}: {one.waiver.reason})" for one in findings if one.waiver}
-    return sorted(fired | waived)
+    return sorted(fired | waived | gate)
 
 
 def surroundings(lane: "Lane | None" = None, policy: str = "") -> "Surroundings":

@@ -27,7 +27,10 @@ def propose(
     reason: str = typer.Option("", "--reason", "-r", help="Why; it goes into the audit log."),
     policy: str = typer.Option("", help="Another policy than the manifest's: a name or a path."),
     override: list[str] = typer.Option(
-        [], "--override", metavar="RULE", help="Let a rule of lint pass; needs --reason, the audit log keeps both."
+        [],
+        "--override",
+        metavar="RULE",
+        help="Let a rule of lint, or the offline `gate`, pass; needs --reason; audited.",
     ),
     output: Output = OUTPUT,
 ) -> None:

@@ -110,10 +110,10 @@ def _harm(rollout: Rollout, facts: Facts) -> Event | None:
 def _broken(rollout: Rollout, facts: Facts) -> Event | None:
     if facts.phase is Phase.FAILED:
         return Event(Kind.BROKEN, facts.now_s, f"the candidate can't be served: {facts.phase_message}")
-    for name, check in (("first image", facts.probe), ("offline gate", facts.bench)):
-        if check is not None and check.problem is not None and rollout.state in WITHOUT_TRAFFIC:
-            kind = Kind.BENCH_FAILED if check is facts.bench else Kind.BROKEN
-            return Event(kind, facts.now_s, f"{name}: {check.problem}", detail=check.detail)
+    if facts.probe is not None and facts.probe.problem is not None and rollout.state in WITHOUT_TRAFFIC:
+        return Event(Kind.BROKEN, facts.now_s, f"first image: {facts.probe.problem}", detail=facts.probe.detail)
+    if facts.bench is not None and facts.bench.problem is not None and not rollout.gate_overridden:
+        return Event(Kind.BENCH_FAILED, facts.now_s, f"offline gate: {facts.bench.problem}", detail=facts.bench.detail)
     if rollout.state is State.PREPARING and facts.now_s - rollout.entered_at_s > rollout.policy.ready_timeout_s:
         limit = rollout.policy.ready_timeout_s
         why = facts.phase_message or facts.phase.value
@@ -196,8 +196,11 @@ def _prepared(facts: Facts) -> Event | None:
 def _benched(rollout: Rollout, facts: Facts) -> Event | None:
     if rollout.policy.gate is None:
         return Event(Kind.BENCH_PASSED, facts.now_s, "the policy declares no offline gate")
-    if facts.bench is None or facts.bench.problem is not None:
+    if facts.bench is None or (facts.bench.problem is not None and not rollout.gate_overridden):
         return None
+    if facts.bench.problem is not None:
+        reason = f"the offline gate is overridden by {rollout.proposed_by}; it says: {facts.bench.problem}"
+        return Event(Kind.BENCH_PASSED, facts.now_s, reason, detail=facts.bench.detail)
     return Event(Kind.BENCH_PASSED, facts.now_s, "the offline gate passed", detail=facts.bench.detail)
 
 

@@ -8,6 +8,9 @@ from controller.core.policy import Mode, Policy, Stage
 from controller.core.spec import ModelSpec, app_name
 from controller.core.states import TERMINAL, TRANSITIONS, Kind, State
 
+GATE = "gate"
+"""What `overrides` calls the offline gate; every other name in it is a rule of lint."""
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -37,7 +40,7 @@ class Rollout:
 
     `stage` indexes the policy's stages. `entered_at_s` is when the state or stage was last entered. `reason` is the
     sentence of the last event. `epochs` lists the splits that this rollout caused, in order. `overrides` names the
-    rules that would have refused it and were overridden or waived.
+    rules that would have refused it and were overridden or waived, `gate` among them for the offline gate.
     """
 
     id: str
@@ -63,6 +66,11 @@ class Rollout:
     def open(self) -> bool:
         """Say whether the rollout still holds its lane."""
         return self.state not in TERMINAL
+
+    @property
+    def gate_overridden(self) -> bool:
+        """Say whether the candidate goes on whatever the offline gate says; what it says is kept all the same."""
+        return GATE in self.overrides
 
     @property
     def current_stage(self) -> Stage:

@@ -13,7 +13,7 @@ PROVIDER_OPTIONS: Mapping[str, tuple[str, ...]] = {
     LOCAL: ("max_sequence_length",),
     "fake": (
         "latency_s", "latency_sigma", "load_s", "memory_gib", "failure_share", "broken_share", "refusal_share",
-        "blank_share", "hang_share", "text_error_share", "faults_from", "load_failure",
+        "blank_share", "hang_share", "text_error_share", "slow_factor", "faults_from", "load_failure",
     ),
 }  # fmt: skip
 """What `model.options` may hold."""

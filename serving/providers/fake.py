@@ -9,7 +9,8 @@ draw depends on seed and prompt alone, so it is deterministic. Options, all numb
 - shares in [0, 1]: `failure_share` (TransientError), `broken_share` (an unforeseen exception),
   `refusal_share`, `blank_share` (an image of one colour), `hang_share` (waits for its deadline),
   `text_error_share` (letters replaced)
-- `faults_from`: the image (counted from 0) at which these shares begin; 1 by default, so a bad model warms up
+- `slow_factor`: multiplies the time of an image, as a service does that throttles
+- `faults_from`: the image (counted from 0) at which shares and factor begin; 1 by default, so a bad model warms up
 - `load_failure`: 1 fails while loading
 """
 
@@ -44,6 +45,7 @@ class FakeOptions:
     blank_share: float = field(default=0.0, metadata=_SHARE)
     hang_share: float = field(default=0.0, metadata=_SHARE)
     text_error_share: float = field(default=0.0, metadata=_SHARE)
+    slow_factor: float = field(default=1.0, metadata={"low": 1.0, "high": 1000.0})
     faults_from: int = field(default=1, metadata={"low": 0, "high": 10**9, "whole": True})
     load_failure: float = field(default=0.0, metadata=_SHARE)
 
@@ -79,9 +81,11 @@ class FakeProvider:
         options = self._options
         rng = random.Random(f"{seed}:{ask.prompt}")  # noqa: S311 - reproducible, not secret
         stop.check()
-        stop.wait(options.latency_s * math.exp(options.latency_sigma * rng.gauss(0.0, 1.0)))
+        faulty = self._drawn >= options.faults_from
+        slower = options.slow_factor if faulty else 1.0
+        stop.wait(slower * options.latency_s * math.exp(options.latency_sigma * rng.gauss(0.0, 1.0)))
         text = quoted_text(ask.prompt) or f"{seed % 100:02d}"
-        if self._drawn >= options.faults_from:
+        if faulty:
             self._maybe_fail(rng.random(), stop)
             if rng.random() < options.blank_share:
                 text = ""

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from controller.core.facts import Check, Facts, Phase, Wish, observe, obstacles
-from controller.core.policy import OnDeadline
+from controller.core.policy import Gate, OnDeadline
 from controller.core.states import Kind, State
 from tests.unit.core.values import NOTHING, POLICY, ROLLOUT, assessment
 
@@ -165,3 +165,17 @@ def test_nobody_waits_for_what_proves_nothing():
     policy = replace(POLICY, criteria=(replace(law, statistic="law"), *rest))
     reasons = list(obstacles(observing(3, policy=policy), assessment(images=100)))
     assert reasons == ["failure rate is undecided"]
+
+
+def test_an_overridden_gate_lets_a_failed_bench_pass():
+    """With the override the candidate goes on and the sentence says who wanted it and what the gate found."""
+    gate = Gate("tiny", "d" * 64, 1, 2, (1,), None, ())
+    benching = replace(ROLLOUT, state=State.BENCHING, policy=replace(POLICY, gate=gate), proposed_by="ann")
+    failed = replace(READY, bench=Check("fail: text accuracy 0.6 against 0.97"))
+    assert kind(benching, failed) is Kind.BENCH_FAILED
+    event = observe(replace(benching, overrides=("gate",)), failed)
+    assert event is not None
+    assert event.kind is Kind.BENCH_PASSED
+    assert "overridden by ann" in event.reason
+    assert "0.6 against 0.97" in event.reason
+    assert kind(replace(benching, overrides=("gate",)), READY) is None

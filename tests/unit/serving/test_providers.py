@@ -69,6 +69,14 @@ def test_fake_warms_up_before_it_fails() -> None:
     assert len(loaded(fake_spec(refusal_share=1.0)).draw(Ask("x", (1,), 16, 16), soon())) == 1
 
 
+def test_fake_slows_down_when_told() -> None:
+    """A throttled service is as quick as before until its fault begins, and slower by its factor afterwards."""
+    provider = loaded(fake_spec(latency_s=0.05, slow_factor=1000.0, faults_from=2))
+    assert len(provider.draw(Ask("x", (1, 2), 16, 16), Stop(1.0))) == 2
+    with pytest.raises(DeadlineError):
+        provider.draw(Ask("x", (3,), 16, 16), Stop(1.0))
+
+
 def test_fake_fails_as_often_as_told() -> None:
     """A refusal share of 0.3 refuses about three prompts in ten."""
     provider, refused = loaded(fake_spec(refusal_share=0.3, faults_from=0)), 0

@@ -1,4 +1,4 @@
-"""The demo's story: a good swap and a bad one on live traffic, and what can be said about both afterwards."""
+"""The demo's story: a good swap, a bad one twice, and one that only live traffic finds out; and what can be said of it."""
 
 import re
 import threading
@@ -14,6 +14,7 @@ from controller.cli.client import Client
 from controller.cli.follow import Glimpse, glimpses
 from controller.cli.propose import policies_folder, proposal
 from controller.cli.traffic import Plan, Response, Traffic
+from controller.core.rollout import GATE
 from controller.errors import UnavailableError
 
 LANE = "preview"
@@ -30,11 +31,12 @@ _SETTLED = re.compile(r"share 0 everywhere after ([0-9.]+) s")
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One swap and how it must end."""
+    """One swap and how it must end; `override` is the reason for which the offline gate is overridden, if it is."""
 
     title: str
     candidate: str
     expected: str
+    override: str = ""
 
     @property
     def manifest(self) -> Path:
@@ -44,8 +46,11 @@ class Chapter:
 
 CHAPTERS = (
     Chapter("a good swap: half the steps, the words as legible", "turbo", "promoted"),
-    Chapter("a bad swap: vivid pictures, wrong words", "shiny", "reverted"),
-)
+    Chapter("a bad swap: vivid pictures, wrong words; the offline gate refuses it", "shiny", "rejected"),
+    Chapter("the same once more, the gate overridden: live traffic takes it back", "shiny", "reverted",
+            override="the demo looked better"),
+    Chapter("a swap that passes every bench and wears out under live load", "throttled", "reverted"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,8 @@ def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glim
     """Propose the chapter's candidate, follow it to its end, and return what can be said about it."""
     users.wait_for(HISTORY_ANSWERS)
     started_s = time.time()
-    body = proposal(chapter.manifest, reason=f"demo: {chapter.title}")
+    body = proposal(chapter.manifest, reason=chapter.override or f"demo: {chapter.title}")
+    body["overrides"] = [GATE] if chapter.override else []
     row = client.post("/rollouts", body)
     view: dict[str, Any] = row
     for glimpse in glimpses(client, row["id"]):

@@ -1,4 +1,4 @@
-"""The demo, whole: everything real, from an empty folder to a promoted and a reverted model and back to nothing."""
+"""The demo, whole: everything real, from an empty folder to models promoted, refused and reverted, back to nothing."""
 
 import json
 import os
@@ -40,13 +40,29 @@ def test_the_good_model_is_promoted(told: tuple[Path, dict[str, Any]]) -> None:
     assert good["images"]["candidate"] > 0
 
 
-def test_the_bad_model_is_reverted(told: tuple[Path, dict[str, Any]]) -> None:
+def test_the_bad_model_is_refused_before_any_user(told: tuple[Path, dict[str, Any]]) -> None:
+    """The offline gate names what is wrong with it, and nobody gets one of its images."""
+    refused = told[1]["chapters"][1]
+    assert refused["state"] == "rejected"
+    assert "text accuracy" in refused["reason"]
+    assert (refused["seen"], refused["seen_by_client"], refused["images"]["candidate"]) == (0, 0, 0)
+
+
+def test_the_bad_model_is_reverted_when_the_gate_is_overridden(told: tuple[Path, dict[str, Any]]) -> None:
     """Garbled words are taken back with a reason in numbers, and both sides count the same exposed users."""
-    bad = told[1]["chapters"][1]
+    bad = told[1]["chapters"][2]
     assert bad["state"] == "reverted"
     assert "of 100 needed" in bad["reason"]
     assert bad["seen"] == bad["seen_by_client"]
     assert bad["exposed_s"] > 0
+
+
+def test_what_only_live_load_shows_is_reverted(told: tuple[Path, dict[str, Any]]) -> None:
+    """A candidate that the gate let pass and that wears out under traffic is taken back for its latency."""
+    worn = told[1]["chapters"][3]
+    assert worn["state"] == "reverted"
+    assert "latency" in worn["reason"] or "service time" in worn["reason"] or "cost" in worn["reason"]
+    assert worn["images"]["candidate"] > 0
 
 
 def test_no_user_sees_an_error(told: tuple[Path, dict[str, Any]]) -> None:

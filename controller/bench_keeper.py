@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -21,11 +22,15 @@ IDLE_S = 60.0
 
 
 class BenchKeeper:
-    """Runs at most one bench at a time: two would disturb each other's times."""
+    """Runs at most one bench at a time: two would disturb each other's times.
 
-    def __init__(self, runner: Runner, retry_s: float = RETRY_S) -> None:
+    `wait` lets so many seconds pass and says whether it is time to stop; by default those of the wall clock.
+    """
+
+    def __init__(self, runner: Runner, retry_s: float = RETRY_S, wait: Callable[[float], bool] | None = None) -> None:
         self._runner = runner
         self._retry_s = retry_s
+        self._wait = wait or self._wait_by_the_wall
         self._lock = threading.Lock()
         self._wanted: tuple[Bench, int] | None = None
         self._at_work: tuple[Bench, int] | None = None
@@ -76,7 +81,7 @@ class BenchKeeper:
         def pause(seconds: float) -> None:
             with self._lock:
                 still = self._wanted == (bench, fencing_token)
-            if not still or self._stop.wait(seconds):
+            if not still or self._wait(seconds):
                 raise Interrupted
 
         log.info("benching", bench=bench.id, candidate=bench.name)
@@ -97,6 +102,9 @@ class BenchKeeper:
             return self._failed(bench, fencing_token, error)
         self._forget(bench, fencing_token)
         return True
+
+    def _wait_by_the_wall(self, seconds: float) -> bool:
+        return self._stop.wait(seconds)
 
     def _failed(self, bench: Bench, fencing_token: int, error: Exception) -> bool:
         self._failures[bench.id] += 1

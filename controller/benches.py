@@ -8,6 +8,7 @@ from controller.core.bench import Bench
 from controller.core.policy import Policy
 from controller.core.spec import ModelSpec
 from controller.errors import UserError
+from controller.gate.judge import start
 from controller.gate.plan import Plan, plan
 from controller.ports import AuditDraft, BenchBook, BenchRow, Blobs, LaneRow, Store
 from controller.schema.suite import LoadedSuite
@@ -55,7 +56,11 @@ class Benches:
                 self._blobs.put(content)
             self._book.add_suite(found)
         frozen = replace(policy, gate=replace(policy.gate, suite=found.name, suite_digest=found.digest))
-        plan(found, frozen, lane)
+        drawn = plan(found, frozen, lane)
+        try:
+            start(drawn)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"gate.criteria: {error}") from error
         return frozen
 
     def start(self, wish: BenchWish, actor: str) -> dict[str, Any]:

@@ -166,6 +166,14 @@ class Catalog(Protocol):
         """Return how many audit entries were read and the first break of the chain, None when it is whole."""
         ...
 
+    def record(self, audit: AuditDraft) -> None:
+        """Append an entry to the audit log for something that moves no rollout."""
+        ...
+
+    def last_entry(self, lane: str, action: str) -> AuditEntry | None:
+        """Read the newest audit entry of an action on a lane that belongs to no rollout, None when there is none."""
+        ...
+
     def request(self, command: Command) -> int:
         """Queue a command and return its id."""
         ...
@@ -250,7 +258,7 @@ class Drawn:
     """
 
     image: bytes | None
-    latency_s: float
+    latency_s: float | None = None
     queue_s: float | None = None
     service_s: float | None = None
     compute_s: float | None = None
@@ -302,17 +310,28 @@ class Blobs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BenchOutcome:
+    """What came of a bench: a verdict of `core.verdict`, why in one sentence, and the digest of the whole result.
+
+    `detail` holds what the audit log keeps of it: the verdict of every criterion, versions.
+    """
+
+    verdict: str
+    reason: str
+    result: Digest | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class BenchRow:
-    """A bench as it is stored; without a `verdict` it is not over. `result` is the digest of the result document.
+    """A bench as it is stored; without an `outcome` it is not over.
 
     `shots` counts the images stored so far, drawn from `first_shot_s` to `last_shot_s` (Unix seconds of the database's
     clock, like `finished_at_s`).
     """
 
     bench: Bench
-    verdict: str | None = None
-    reason: str = ""
-    result: Digest | None = None
+    outcome: BenchOutcome | None = None
     finished_at_s: float | None = None
     shots: int = 0
     first_shot_s: float | None = None
@@ -341,8 +360,8 @@ class BenchBook(Protocol):
         """
         ...
 
-    def benches(self, bench: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
-        """Read benches, newest first, or the one named."""
+    def benches(self, bench: str | None = None, rollout: str | None = None, limit: int = 100) -> Sequence[BenchRow]:
+        """Read benches, newest first, or the one named, or that of a rollout."""
         ...
 
     def pending(self) -> Sequence[BenchRow]:
@@ -360,8 +379,6 @@ class BenchBook(Protocol):
         """
         ...
 
-    def finish(
-        self, bench: str, verdict: str, reason: str, result: Digest | None, audit: AuditDraft, fencing_token: int
-    ) -> None:
+    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int) -> None:
         """Close a bench; ConflictError when the token is stale or it is over already."""
         ...

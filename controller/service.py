@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from controller import noise
+from controller.benches import Benches
 from controller.core.audit import AuditEntry
 from controller.core.judge import assess
 from controller.core.policy import Mode, Policy
@@ -13,8 +15,10 @@ from controller.core.spec import ModelSpec
 from controller.core.states import TRANSITIONS, Kind
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
-from controller.ports import AuditDraft, Catalog, Command, LaneRow, Store
+from controller.ports import Catalog, Command, LaneRow, Store
 from controller.reading import HISTORY_WINDOWS, first_judge, refold_row
+from controller.record import proposal_entry
+from controller.schema.suite import LoadedSuite
 from controller.stats.tally import WINDOW_S, Arm, WindowTally, merge
 from controller.view import rollout_row, rollout_view
 
@@ -27,6 +31,10 @@ COMMANDS = {
     "promote": Kind.PROMOTE,
     "supersede": Kind.SUPERSEDE,
 }
+
+
+MOST_HOURS = 168
+"""Tallies are kept for a week."""
 
 
 class Truth(Store, Catalog, Protocol):
@@ -47,13 +55,16 @@ class Proposal:
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     """Rules of lint that were overridden or waived: they would have refused it."""
+    suite: LoadedSuite | None = None
+    """What the policy's gate draws; None when it is known here already or there is no gate."""
 
 
 class Service:
     """Questions and wishes; the loop alone changes rollouts."""
 
-    def __init__(self, truth: Truth) -> None:
+    def __init__(self, truth: Truth, benches: Benches) -> None:
         self._truth = truth
+        self._benches = benches
 
     def lanes(self) -> list[dict[str, Any]]:
         """Return every lane with its incumbent, split, open rollout and gateways."""
@@ -68,6 +79,7 @@ class Service:
                 "split": {"epoch": row.split.epoch, "share": row.split.share, "mode": row.split.mode.value},
                 "rollout": rollout_row(row.rollout) if row.rollout else None,
                 "gateways": {gateway.replica: gateway.epochs.get(row.lane.name) for gateway in gateways},
+                "noise": self._noise_view(row),
             }
             for row in world.lanes
         ]
@@ -93,7 +105,24 @@ class Service:
             "requests": requests,
             "requests_per_s": requests / seconds if requests else None,
             "incumbent": WindowTally({Arm.INCUMBENT: total.arms.get(Arm.INCUMBENT, {})}).to_json(),
+            "noise": self._noise_view(row),
         }
+
+    def measure_noise(self, name: str, hours: float, actor: str, reason: str = "") -> dict[str, Any]:
+        """Measure how far replicas of one model differ, from a lane's A/A rollouts, and keep it.
+
+        UserError for an unknown lane or senseless hours, ConflictError when there is nothing to measure with.
+        """
+        if not 0 < hours <= MOST_HOURS:
+            raise UserError(f"hours: {hours:g} is not between 0 and {MOST_HOURS}; tallies are kept for a week")
+        row, now_s = self._lane_row(name), self._truth.world().now_s
+        found = noise.measure(self._truth, noise.aa_rollouts(self._truth, name), row, now_s, hours)
+        self._truth.record(noise.draft(found, actor, reason))
+        return {"lane": name, **self._noise_view(row)}
+
+    def _noise_view(self, row: LaneRow) -> Any:
+        name, digest = row.lane.name, row.lane.incumbent.digest
+        return noise.view(noise.last_measured(self._truth, name), incumbent_digest=digest)
 
     def propose(self, proposal: Proposal, actor: str) -> dict[str, Any]:
         """Open a rollout; UserError when it makes no sense, ConflictError when the lane is busy."""
@@ -102,11 +131,6 @@ class Service:
             raise UserError(
                 f"{proposal.name} is exactly what lane {proposal.lane} serves now ({proposal.candidate.digest[:12]}); "
                 "for an A/A run give the model a `variant`"
-            )
-        if proposal.policy.gate is not None:
-            raise UserError(
-                f"policy {proposal.policy.name}: gate: this version has no offline gate yet, and a declared gate is "
-                "never skipped in silence; take `gate` out of the policy to go without"
             )
         ours, theirs = proposal.candidate.sampling, row.lane.incumbent.sampling
         if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):
@@ -122,7 +146,7 @@ class Service:
             proposed_by=actor,
             candidate=proposal.candidate,
             incumbent=row.lane.incumbent,
-            policy=proposal.policy,
+            policy=self._benches.freeze(proposal.policy, proposal.lane, proposal.suite),
             salt=proposal.salt,
             created_at_s=self._truth.world().now_s,
             tradeoffs=proposal.tradeoffs,
@@ -130,25 +154,9 @@ class Service:
             reason=proposal.reason,
         )
         rollout = replace(rollout, entered_at_s=rollout.created_at_s)
-        draft = AuditDraft(
-            actor=actor,
-            action="propose",
-            reason=proposal.reason,
-            lane=proposal.lane,
-            to_state=rollout.state.value,
-            detail={
-                "name": proposal.name,
-                "owner": proposal.owner,
-                "candidate": proposal.candidate.to_json(),
-                "candidate_digest": proposal.candidate.digest,
-                "incumbent_digest": row.lane.incumbent.digest,
-                "policy": proposal.policy.to_json(),
-                "policy_digest": proposal.policy.digest,
-                "tradeoffs": dict(proposal.tradeoffs),
-                "overrides": list(proposal.overrides),
-            },
-        )
-        return rollout_row(self._truth.propose(rollout, proposal.candidate, draft))
+        warnings = noise.heed(self._truth, rollout)
+        entry = proposal_entry(rollout, proposal.overrides, warnings)
+        return {**rollout_row(self._truth.propose(rollout, proposal.candidate, entry)), "warnings": warnings}
 
     def command(self, rollout_id: str, kind: str, actor: str, reason: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """Ask the loop for something and wait for its answer.
@@ -185,7 +193,13 @@ class Service:
         totals = self._truth.totals(rollout.lane, live) if live else WindowTally()
         last = rollout.epochs[-1].epoch if rollout.epochs else None
         settled_s = self._truth.settled_s(rollout.lane, last) if last is not None else None
-        return rollout_view(rollout, self._assessment(rollout), totals, settled_s)
+        current = self._truth.totals(rollout.lane, [last]) if last is not None else WindowTally()
+        return {
+            **rollout_view(rollout, self._assessment(rollout), totals, settled_s, current),
+            "noise": noise.view(
+                noise.last_measured(self._truth, rollout.lane), rollout.policy, rollout.incumbent.digest
+            ),
+        }
 
     def audit(self, rollout_id: str | None = None, after_seq: int = 0) -> Iterator[AuditEntry]:
         """Stream the audit log in order."""

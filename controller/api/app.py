@@ -11,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from controller.api.auth import Caller, RoleOf, operator, viewer
-from controller.api.body import proposal_of, raw_body, reason_of
+from controller.api.benches import bench_routes
+from controller.api.body import noise_of, proposal_of, raw_body, reason_of
 from controller.api.metrics import Pulse, exposition
-from controller.api.problems import MissingError, to_wire
+from controller.api.problems import MissingError, missing, to_wire
+from controller.benches import Benches
 from controller.core.audit import AuditEntry
 from controller.errors import GatectlError, UserError
 from controller.service import COMMANDS, Service
@@ -25,7 +27,7 @@ STALE_TICK_S = 10.0
 """A loop that has not finished a tick for so long is stuck, or its database is gone."""
 
 
-def build_api(service: Service, role_of: RoleOf, pulse: Pulse = dict) -> FastAPI:
+def build_api(service: Service, benches: Benches, role_of: RoleOf, pulse: Pulse = dict) -> FastAPI:
     """Return the ASGI application.
 
     `role_of` maps a bearer token to its owner's name and role; `pulse` says how this process's loop is doing.
@@ -37,6 +39,7 @@ def build_api(service: Service, role_of: RoleOf, pulse: Pulse = dict) -> FastAPI
     api.add_exception_handler(RequestValidationError, _malformed)
     api.include_router(_questions(service))
     api.include_router(_wishes(service))
+    api.include_router(bench_routes(benches))
     api.include_router(_operations(service, pulse))
     return api
 
@@ -51,12 +54,12 @@ def _questions(service: Service) -> APIRouter:
 
     @router.get("/lanes/{name}")
     def lane(name: str) -> Json:
-        with _missing():
+        with missing():
             return service.lane(name)
 
     @router.get("/lanes/{name}/traffic")
     def traffic(name: str) -> Json:
-        with _missing():
+        with missing():
             return service.traffic(name)
 
     @router.get("/rollouts")
@@ -67,7 +70,7 @@ def _questions(service: Service) -> APIRouter:
 
     @router.get("/rollouts/{rollout_id}")
     def rollout(rollout_id: str) -> Json:
-        with _missing():
+        with missing():
             return service.rollout(rollout_id)
 
     @router.get("/audit")
@@ -90,6 +93,11 @@ def _wishes(service: Service) -> APIRouter:
     @router.post("/rollouts", status_code=201)
     def propose(caller: Operator, body: Body) -> Json:
         return service.propose(proposal_of(body), caller.name)
+
+    @router.post("/lanes/{name}/noise", status_code=201)
+    def noise(name: str, caller: Operator, body: Body) -> Json:
+        wish = noise_of(body)
+        return service.measure_noise(name, wish.hours, caller.name, wish.reason)
 
     @router.post("/rollouts/{rollout_id}/{kind}")
     def command(rollout_id: str, kind: str, caller: Operator, body: Body) -> Json:
@@ -116,17 +124,6 @@ def _operations(service: Service, pulse: Pulse) -> APIRouter:
         return PlainTextResponse(render(), media_type="text/plain; version=0.0.4")
 
     return router
-
-
-class _missing:  # noqa: N801  # reads like the keyword it stands beside
-    """On a path that names one thing, a wrong name is that thing missing."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, UserError):
-            raise MissingError(str(error)) from error
 
 
 def _lines(entries: Iterator[AuditEntry]) -> Iterator[str]:

@@ -1,9 +1,7 @@
 import json
-from dataclasses import replace
 
 import pytest
 
-from controller.core.policy import Gate
 from controller.core.states import State
 from controller.errors import ConflictError, UnavailableError, UserError
 from controller.service import Proposal
@@ -236,13 +234,6 @@ def test_the_incumbent_is_no_candidate(world):
     same = Proposal("same", "preview", "imaging", "why not", spec(20), DEMO, "salt")
     with pytest.raises(UserError, match="variant"):
         world.service.propose(same, "ana")
-
-
-def test_a_declared_gate_is_never_skipped(world):
-    """A policy with an offline gate is refused as long as there is none, instead of going on without it."""
-    gated = replace(DEMO, gate=Gate(suite="core", min_repeats=3))
-    with pytest.raises(UserError, match="gate"):
-        world.service.propose(Proposal("gated", "preview", "imaging", "why", spec(10), gated, "salt"), "ana")
 
 
 def test_every_step_is_explained(world):

@@ -104,10 +104,14 @@ class World:
     def monotonic_s(self) -> float:
         return self.now_s
 
+    def let_pass(self, seconds: float) -> bool:
+        self.now_s += seconds
+        return False
+
     def start_controller(self, name: str) -> None:
         keeper, versions = FleetKeeper(self.fleet), {"code": "test"}
         runner = Runner(self.studio, self.blobs, self.book, versions, {"cpu": 0.04}, self, self.monotonic_s)
-        bench_keeper = BenchKeeper(runner)
+        bench_keeper = BenchKeeper(runner, wait=self.let_pass)
         benching = Benching(self.book, runner, bench_keeper, keeper, self)
         lease = MemoryLease(self.store, name)
         self.controllers[name] = (

@@ -59,8 +59,10 @@ class _Canvas:
 
 def _orbit() -> _Canvas:
     canvas = _Canvas("white")
-    for radius, colour in ((38, "blue"), (25, "white"), (12, "red")):
-        canvas.disc(50, 50, radius, colour)
+    for radius, colour in ((36, "purple"), (24, "white")):
+        canvas.disc(50, 52, radius, colour)
+    for radius, colour in ((18, "white"), (13, "orange")):
+        canvas.disc(73, 27, radius, colour)
     return canvas
 
 

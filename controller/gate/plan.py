@@ -14,7 +14,7 @@ from enum import StrEnum
 from controller.core.policy import Gate, Policy
 from controller.core.suite import Prompt, Suite
 from controller.errors import UserError
-from controller.gate.applies import refusals
+from controller.gate.applies import STABILITY_REPEATS, refusals
 from controller.stats.tally import Arm
 
 WARM_UP_SHOTS = 3
@@ -23,8 +23,6 @@ LOAD_SHOTS = 60
 """An arm and level: 59 images are the fewest of which a p95 can be bounded with 95 % confidence."""
 AGAIN_EVERY = 8
 """Of the first repeat's pairs each n-th is drawn again for the report when no guardrail asks for reproducibility."""
-STABILITY_REPEATS = 2
-"""Stability is measured over the images of a prompt in blocks of so many repeats, so blocks share no image."""
 
 
 class ShotPhase(StrEnum):

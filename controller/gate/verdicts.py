@@ -76,16 +76,23 @@ class Weighed:
                 return f"every guardrail is proven so far ({drawn}), before the declared number of repeats"
 
     def _harm(self, drawn: str) -> str:
-        def pull(index: int) -> float:
-            return self.evidence[index].summary.log_harm + math.log(self.evidence[index].item.weight)
+        def rank(index: int) -> tuple[bool, float, int]:
+            item = self.evidence[index].item
+            pull = self.evidence[index].summary.log_harm + math.log(item.weight)
+            return not (item.metric == "failure" and index in self.failed), -pull, index
 
-        ordered = sorted(self.guardrails, key=lambda index: (-pull(index), index))
-        cause, others = ordered[0], [index for index in ordered[1:] if index in self.failed]
+        def found(indices: Sequence[int]) -> str:
+            return "; ".join(finding(self.evidence[i].item, self.evidence[i].summary) for i in indices)
+
+        log_needed = -math.log(self.budget.false_revert)
+        cause, *others = sorted(self.guardrails, key=rank)
+        confirmed = [index for index in others if index in self.failed]
+        suspected = [i for i in others if i not in self.failed and self.evidence[i].summary.log_harm >= log_needed / 2]
         doubt = "" if cause in self.failed else ", the largest of several contributions"
-        also = "".join(f"; {finding(self.evidence[i].item, self.evidence[i].summary)}" for i in others)
         return (
-            f"{finding(self.evidence[cause].item, self.evidence[cause].summary)}{doubt}{also}; evidence "
-            f"{amount(self.log_harm)} of {1 / self.budget.false_revert:,.3g} needed ({drawn})"
+            f"{found([cause, *confirmed])}{doubt}; evidence {amount(self.log_harm)} of "
+            f"{1 / self.budget.false_revert:,.3g} needed ({drawn})"
+            + (f"; suspected as well: {found(suspected)}" if suspected else "")
         )
 
 

@@ -9,7 +9,8 @@ needed. With X1 of the candidate, X0 of the incumbent and rho, d the allowed cha
 - mean of a positive quantity: D = min(X1, rho B + d) - rho min(X0, B) - d, scaled into [-1, 1], null E D <= 0. An
   uncapped mean can't be bounded; B is frozen from the first pairs, which judge nothing.
 - quantile: D = 1{X1 > rho x} - 1{X0 > x}, null E D <= 0, with x the incumbent's quantile among the pairs before,
-  renewed whenever they have doubled. The first pairs only tune.
+  renewed whenever they have doubled. The first pairs only tune. Ties are broken by a billionth that grows with the
+  pair's golden number, or of equal values none would exceed their own quantile.
 - law: symmetry of log(X1 / X0) about at most log rho (`paired`); finds harm early, proves nothing.
 - limits: the candidate alone (`limit`), means of quantities cut at twice the limit; the largest is compared as it is.
 
@@ -17,12 +18,11 @@ Safety tests the reverse nulls. A drawing that failed is infinitely late.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from controller.stats import limit, paired
-from controller.stats.baseline import quantile_cell
-from controller.stats.bins import LOG_HIGHEST, LOG_LOWEST, Axis, cell_of, lower_edge, value_of
+from controller.stats.bins import LOG_HIGHEST, LOG_LOWEST, Axis, cell_of, lower_edge
 from controller.stats.mean import FRACTIONS, Losses
 from controller.stats.paired import PairedDifference, PairedRatio
 from controller.stats.quantile import LOG_ODDS
@@ -38,19 +38,12 @@ THRESHOLD_PAIRS = 20
 """Pairs after which x of a quantile is first known."""
 CLIP = 4.0
 """Log ratios are cut at so many times their scale: one stall must not blunt the test for all later pairs."""
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+LATEST = lower_edge(LOG_HIGHEST)
+"""What stands for an infinite value where a number must be shown, as on live traffic."""
 LIMIT_KINDS = frozenset({Kind.LIMIT_EVENT, Kind.LIMIT_MEAN, Kind.LIMIT_MAX})
 LIMIT_CAP_RATIO = 2.0
 """The mean of a positive quantity is held against its limit with every value cut at this multiple of the limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArmValues:
-    """What was read of one arm: how many, their sum, the highest, and how many in each LOG cell."""
-
-    n: int = 0
-    total: float = 0.0
-    highest: float = 0.0
-    cells: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +56,15 @@ class LimitEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PairState:
-    """Evidence of one criterion after any number of pairs; `tuned`: B or x, None before it is known."""
+    """Evidence of one criterion after any number of pairs.
+
+    `incumbent`, `candidate`: the values read, in order; `tuned`: B or x, None before it is known.
+    """
 
     setting: CriterionSetting
     evidence: PairedDifference | PairedRatio | LimitEvidence
-    incumbent: ArmValues = ArmValues()
-    candidate: ArmValues = ArmValues()
+    incumbent: tuple[float, ...] = ()
+    candidate: tuple[float, ...] = ()
     tuned: float | None = None
 
 
@@ -95,6 +91,7 @@ def fold(state: PairState, incumbent: float | None, candidate: float | None) -> 
     """
     if state.setting.kind not in LIMIT_KINDS and (incumbent is None or candidate is None):
         return state
+    read = [() if value is None else (_checked(state.setting.axis, value),) for value in (incumbent, candidate)]
     evidence = state.evidence
     if candidate is not None:
         evidence = (
@@ -102,19 +99,15 @@ def fold(state: PairState, incumbent: float | None, candidate: float | None) -> 
             if isinstance(evidence, LimitEvidence)
             else _compared(state, evidence, incumbent or 0.0, candidate)
         )
-    axis = state.setting.axis
     folded = replace(
-        state,
-        evidence=evidence,
-        incumbent=state.incumbent if incumbent is None else _add(axis, state.incumbent, incumbent),
-        candidate=state.candidate if candidate is None else _add(axis, state.candidate, candidate),
+        state, evidence=evidence, incumbent=(*state.incumbent, *read[0]), candidate=(*state.candidate, *read[1])
     )
     return replace(folded, tuned=_tune(folded))
 
 
 def summary(state: PairState) -> Summary:
     """Return the evidence and the estimates so far; what is missing is counted elsewhere."""
-    log_harm, log_safety = _log_evidence(state)
+    log_harm, log_safety = log_evidence(state)
     most, most_candidate = _caps(state)
     incumbent, candidate = _estimate(state, state.incumbent, most), _estimate(state, state.candidate, most_candidate)
     return Summary(
@@ -125,11 +118,11 @@ def summary(state: PairState) -> Summary:
         change=_change(state.setting, incumbent, candidate),
         change_low=None,
         change_high=None,
-        n_incumbent=state.incumbent.n,
-        n_candidate=state.candidate.n,
+        n_incumbent=len(state.incumbent),
+        n_candidate=len(state.candidate),
         missing_candidate=0,
         missing_incumbent=0,
-        candidate_at_least=candidate is not None and candidate >= lower_edge(LOG_HIGHEST),
+        candidate_at_least=candidate is not None and candidate >= LATEST,
     )
 
 
@@ -150,7 +143,8 @@ def _compared(
     if state.tuned is None:
         return evidence
     if setting.kind is Kind.QUANTILE:
-        later = float(candidate > rho * state.tuned) - float(incumbent > state.tuned)
+        untied = _untied(len(state.incumbent))
+        later = float(candidate * untied > rho * state.tuned) - float(incumbent * untied > state.tuned)
         return paired.fold_differences(evidence, [later])
     shift = setting.max_increase or 0.0
     most = rho * state.tuned + shift
@@ -183,32 +177,38 @@ def _limited(setting: CriterionSetting, evidence: LimitEvidence, candidate: floa
     return LimitEvidence(grow(evidence.harm, harm), grow(evidence.safety, safety))
 
 
-def _add(axis: Axis, arm: ArmValues, value: float) -> ArmValues:
-    cells = arm.cells
-    if axis is Axis.LOG:
-        cell = LOG_HIGHEST if math.isinf(value) else cell_of(axis, value)
-        cells = {**cells, cell: cells.get(cell, 0) + 1}
-    else:
-        cell_of(axis, value)  # raises for what is no score and no flag
-    return ArmValues(arm.n + 1, arm.total + value, max(arm.highest, value), cells)
+def _checked(axis: Axis, value: float) -> float:
+    if axis is not Axis.LOG or value != math.inf:
+        cell_of(axis, value)
+    return value
+
+
+def _untied(index: int) -> float:
+    """Return the factor that tells the value of a pair apart from equal ones."""
+    return 1.0 + 1e-9 * ((index * GOLDEN) % 1.0)
 
 
 def _tune(state: PairState) -> float | None:
     """Return B or x for the pairs to come."""
-    n, cells = state.incumbent.n, state.incumbent.cells
-    if state.setting.kind is Kind.MEAN and state.setting.axis is Axis.LOG and n == CAP_PAIRS:
-        return CAP_RATIO * lower_edge(quantile_cell(cells, CAP_LEVEL) + 1)
-    if state.setting.kind is Kind.QUANTILE and n >= THRESHOLD_PAIRS and math.log2(n / THRESHOLD_PAIRS).is_integer():
-        return lower_edge(quantile_cell(cells, state.setting.level) + 1)
+    n, kind = len(state.incumbent), state.setting.kind
+    if kind is Kind.MEAN and state.setting.axis is Axis.LOG and n == CAP_PAIRS and state.tuned is None:
+        return CAP_RATIO * min(_quantile(state.incumbent, CAP_LEVEL), LATEST)
+    if kind is Kind.QUANTILE and n >= THRESHOLD_PAIRS and math.log2(n / THRESHOLD_PAIRS).is_integer():
+        return _quantile([value * _untied(index) for index, value in enumerate(state.incumbent)], state.setting.level)
     return state.tuned
 
 
-def _log_evidence(state: PairState) -> tuple[float, float]:
+def _quantile(values: Sequence[float], level: float) -> float:
+    return sorted(values)[max(0, math.ceil(level * len(values)) - 1)]
+
+
+def log_evidence(state: PairState) -> tuple[float, float]:
+    """Return the log e-values of harm and of safety."""
     setting = state.setting
     if setting.kind is Kind.LIMIT_MAX:
-        if not state.candidate.n:
+        if not state.candidate:
             return 0.0, 0.0
-        within = state.candidate.highest <= (setting.limit or 0.0)
+        within = max(state.candidate) <= (setting.limit or 0.0)
         return (-LOG_E_LIMIT, LOG_E_LIMIT) if within else (LOG_E_LIMIT, -LOG_E_LIMIT)
     safety = clip_log(log_mean(state.evidence.safety))
     return clip_log(log_mean(state.evidence.harm)), 0.0 if setting.kind is Kind.LAW else safety
@@ -223,18 +223,16 @@ def _caps(state: PairState) -> tuple[float, float]:
     return cap, (setting.max_ratio or 1.0) * cap + (setting.max_increase or 0.0)
 
 
-def _estimate(state: PairState, arm: ArmValues, most: float) -> float | None:
+def _estimate(state: PairState, values: tuple[float, ...], most: float) -> float | None:
     """Return the property of an arm that the criterion compares, None without a value."""
     setting = state.setting
-    if arm.n == 0:
+    if not values:
         return None
     if setting.axis is not Axis.LOG:
-        return arm.total / arm.n
-    if setting.kind is Kind.LIMIT_MAX:
-        return arm.highest
+        return sum(values) / len(values)
     if setting.kind in {Kind.MEAN, Kind.LIMIT_MEAN}:
-        return sum(n * min(value_of(Axis.LOG, cell), most) for cell, n in sorted(arm.cells.items())) / arm.n
-    return value_of(Axis.LOG, quantile_cell(arm.cells, setting.level))
+        return sum(min(value, most, LATEST) for value in values) / len(values)
+    return min(max(values) if setting.kind is Kind.LIMIT_MAX else _quantile(values, setting.level), LATEST)
 
 
 def _change(setting: CriterionSetting, incumbent: float | None, candidate: float | None) -> float | None:

@@ -11,7 +11,7 @@ import typer
 
 from controller.cli.client import Client
 from controller.cli.output import Output, choose, note
-from controller.errors import ConflictError, UserError
+from controller.errors import UserError
 
 _ID = re.compile(r"(?P<kind>[br])-\d{1,12}")
 _STDOUT = "-"
@@ -92,23 +92,13 @@ def _rollout(client: Client, rollout: str, form: Form) -> str:
 
     view = client.get(f"/rollouts/{rollout}")
     log = list(client.audit(rollout))
-    bench = gate_report.bench_of(view, log)
-    result = _result(client, bench) if bench else None
     match form:
         case Form.JSON:
-            return _json({"rollout": view, "audit": log, "bench": result})
+            return _json({"rollout": view, "audit": log, "bench": gate_report.bench_of(log)})
         case Form.MARKDOWN:
-            return gate_report.rollout_markdown(view, log, result)
+            return gate_report.rollout_markdown(view, log)
         case Form.HTML:
-            return gate_report.rollout_html(view, log, result)
-
-
-def _result(client: Client, bench: str) -> Any:
-    """Return a bench's result, None when it has none yet."""
-    try:
-        return client.get(f"/benches/{bench}/result")
-    except (UserError, ConflictError):
-        return None
+            return gate_report.rollout_html(view, log)
 
 
 def _blob(client: Client, digest: str) -> bytes | None:

@@ -31,11 +31,11 @@ def bench_markdown(result: Json) -> str:
     return report_markdown.render(bench_page(result))
 
 
-def rollout_html(view: Json, log: Sequence[Json], bench: Json | None = None) -> str:
-    """Return the report of a rollout as one HTML file; `log` holds its audit entries, `bench` its bench's result."""
-    return report_html.render(rollout_page(view, log, bench), {})
+def rollout_html(view: Json, log: Sequence[Json]) -> str:
+    """Return the report of a rollout as one HTML file; `log` holds its audit entries in order."""
+    return report_html.render(rollout_page(view, log), {})
 
 
-def rollout_markdown(view: Json, log: Sequence[Json], bench: Json | None = None) -> str:
+def rollout_markdown(view: Json, log: Sequence[Json]) -> str:
     """Return the summary of a rollout for a pull request."""
-    return report_markdown.render(rollout_page(view, log, bench))
+    return report_markdown.render(rollout_page(view, log))

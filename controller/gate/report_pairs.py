@@ -146,7 +146,10 @@ def _numbers(shot: Json) -> Iterator[tuple[str, Words]]:
         if value is not None:
             yield name.replace("_", " "), amount(name, value)
         elif score.get("reason") != "not_applicable":
-            yield name.replace("_", " "), Cell(f"none: {score.get('reason') or 'unknown'}", Tone.DOUBT)
+            yield (
+                name.replace("_", " "),
+                Cell(f"none: {(score.get('reason') or 'unknown').replace('_', ' ')}", Tone.DOUBT),
+            )
     for name, title in (("latency_s", "latency"), ("queue_s", "queue time"), ("cost_usd", "cost")):
         if shot.get(name) is not None:
             yield title, amount(name, shot[name])

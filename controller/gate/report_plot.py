@@ -48,27 +48,38 @@ def margins(title: str, describe: str, rows: Sequence[tuple[str, float, float, f
         return None
     top, step = 26, 34
     height = top + step * len(rows) + 26
-    body = [*_margin_axis(top, height - 26)]
+    axis = _Parts.over([value / allowed for *_, value, _, _, allowed in rows])
+    body = [*_margin_axis(axis, top, height - 26)]
     for index, (name, value, low, high, allowed) in enumerate(rows):
         y = top + step * index + 22
-        ends = [_margin_x(item / allowed) for item in (value, low, high)]
+        ends = [axis.x(item / allowed) for item in (value, low, high)]
         body.append(f'<text x="{LEFT}" y="{y - 9}" class="label">{escape(name)}</text>')
         body.append(f'<path class="range" d="M{ends[1]:.1f} {y}H{ends[2]:.1f}"/>')
         body.append(f'<circle class="dot" cx="{ends[0]:.1f}" cy="{y}" r="4"/>')
     return _drawing(title, describe, WIDTH, height, body)
 
 
-_MARGIN_FROM, _MARGIN_TO = -2.0, 3.0
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The axis of changes as parts of what is allowed, wide enough for all of them within bounds."""
+
+    low: float
+    high: float
+
+    @staticmethod
+    def over(parts: Sequence[float]) -> "_Parts":
+        """Return the axis on which the changes lie, as far as it stays readable."""
+        return _Parts(max(min(min(parts) - 0.3, -1.0), -6.0), min(max(*parts, 1.7) + 0.3, 8.0))
+
+    def x(self, part: float) -> float:
+        """Return where a part lies, at most at an end of the axis."""
+        part = min(max(part, self.low), self.high)
+        return LEFT + (part - self.low) / (self.high - self.low) * (WIDTH - LEFT - RIGHT)
 
 
-def _margin_x(part: float) -> float:
-    part = min(max(part, _MARGIN_FROM), _MARGIN_TO)
-    return LEFT + (part - _MARGIN_FROM) / (_MARGIN_TO - _MARGIN_FROM) * (WIDTH - LEFT - RIGHT)
-
-
-def _margin_axis(top: float, bottom: float) -> Iterator[str]:
+def _margin_axis(axis: _Parts, top: float, bottom: float) -> Iterator[str]:
     for part, label, style in ((0.0, "no change", "grid"), (1.0, "allowed", "limit")):
-        x = _margin_x(part)
+        x = axis.x(part)
         yield f'<path class="{style}" d="M{x:.1f} {top - 6}V{bottom}"/>'
         yield f'<text x="{x:.1f}" y="{bottom + 16}" class="tick middle">{label}</text>'
     yield f'<text x="{LEFT}" y="{bottom + 16}" class="tick">better</text>'

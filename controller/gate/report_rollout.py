@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from controller.core.policy import Criterion, Policy
-from controller.gate import report_noise
+from controller.gate import report_margins, report_noise
 from controller.gate.report_parts import (
     TONE_OF,
     Block,
     Cell,
     Facts,
-    Figure,
     Folded,
     Note,
     Page,
@@ -24,7 +22,6 @@ from controller.gate.report_parts import (
     code,
     verdict_cell,
 )
-from controller.gate.report_plot import margins
 from controller.gate.report_words import (
     NONE,
     aside,
@@ -50,8 +47,8 @@ OUTCOMES = {
 }
 
 
-def rollout_page(view: Json, log: Log, bench: Json | None = None) -> Page:
-    """Return the report of a rollout from its view, its audit entries in order, and its bench's result if any."""
+def rollout_page(view: Json, log: Log) -> Page:
+    """Return the report of a rollout from its view and its audit entries in order."""
     state = view["state"]
     return Page(
         title=f"Rollout {view['id']}: {view['name']} on lane {view['lane']}",
@@ -65,32 +62,33 @@ def rollout_page(view: Json, log: Log, bench: Json | None = None) -> Page:
             ("proposed by", view["proposed_by"]),
             ("policy", f"{view['policy']['name']} {view['policy']['digest'][:12]}"),
         ),
-        sections=tuple(section for section in _sections(view, log, bench) if section.blocks),
+        sections=tuple(section for section in _sections(view, log) if section.blocks),
         footer=f"{view['id']}, {_head(log)}, swapgate {_versions(log).get('code', NONE)}",
     )
 
 
-def bench_of(view: Json, log: Log) -> str | None:
-    """Return the id of the rollout's bench, None when there was none."""
-    named = view.get("bench")
-    for value in (named, *(entry["detail"].get("bench") for entry in reversed(log))):
-        found = value.get("id") if isinstance(value, Mapping) else value
-        if found:
-            return str(found)
+def bench_of(log: Log) -> Json | None:
+    """Return {"id", "verdict", "reason"} of the rollout's bench from its audit entries; None when there was none."""
+    for entry in reversed(log):
+        found = entry["detail"].get("bench")
+        if isinstance(found, Mapping):
+            return found
+        if found is not None:
+            return {"id": found, "verdict": entry["detail"].get("verdict"), "reason": entry["reason"]}
     return None
 
 
-def _sections(view: Json, log: Log, bench: Json | None) -> Iterator[Section]:
+def _sections(view: Json, log: Log) -> Iterator[Section]:
     yield Section("What stands in the way", tuple(_standing(view)), brief=True)
-    yield Section("Criteria", tuple(_criteria(view, log)), brief=True)
+    yield Section("Criteria", tuple(report_margins.blocks(view, log)), brief=True)
     yield Section("Evidence and budget", (_budget(view),), brief=True)
     yield Section("Exposure", (_exposure(view),), brief=True)
     yield Section("Declared by people", tuple(_declared(view)), brief=True)
     yield Section("Life", (_life(log),), brief=False)
     yield Section(
-        "Noise of the arms themselves", tuple(report_noise.blocks(view.get("noise"), _declared_criteria(log)))
+        "Noise of the arms themselves", tuple(report_noise.blocks(view.get("noise"), report_margins.declared(log)))
     )
-    yield Section("Offline gate", tuple(_bench(bench, log)))
+    yield Section("Offline gate", tuple(_bench(log)), brief=bench_of(log) is not None)
     yield Section("What was compared", tuple(_compared(view, log)))
 
 
@@ -109,86 +107,12 @@ def _standing(view: Json) -> Iterator[Block]:
         yield Note("Nothing: every criterion passed.", Tone.GOOD)
 
 
-def _criteria(view: Json, log: Log) -> Iterator[Block]:
-    if not view["criteria"]:
-        return
-    rows = tuple(
-        (
-            item["title"] + aside(item),
-            item["allowed"],
-            item["incumbent"],
-            item["candidate"],
-            item["change"],
-            f"{item['log10_harm']:+.1f}",
-            f"{item['log10_safety']:+.1f}",
-            f"{item['n_incumbent']:,} and {item['n_candidate']:,}",
-            verdict_cell(item["verdict"]),
-        )
-        for item in worst_first(view["criteria"])
-    )
-    heads = (
-        *("criterion", "allowed", "incumbent", "candidate", "change, 95 % at any time"),
-        *("harm", "safety", "images", "verdict"),
-    )
-    yield Table("Measured on live traffic against the declared margins", heads, rows)
-    svg = margins(
-        "How much of its margin each criterion uses",
-        "Each criterion's estimated change with its 95 % bounds; the table above holds the numbers.",
-        list(_margin_rows(view, log)),
-    )
-    if svg:
-        yield Figure(
-            "Margins",
-            svg,
-            "Each change with its bounds, valid at all times at once, in units of its own margin: a bar wholly left "
-            "of “allowed” is within it, a bar wholly right of it is beyond. Bars end where the drawing ends.",
-        )
-    yield Note(
-        "Harm and safety are powers of ten of the evidence that the change is beyond its margin, or within it; the "
-        "bounds hold at every look together, so looking often costs nothing."
-    )
-
-
-def _margin_rows(view: Json, log: Log) -> Iterator[tuple[str, float, float, float, float]]:
-    """Yield (title, change, low, high, allowed) with 0 as no change and an unbounded end far outside."""
-    declared = {criterion.title: criterion for criterion in _declared_criteria(log)}
-    for item in view["criteria"]:
-        bounds = item["bounds"]
-        allowed, ratio = _margin(declared[item["title"]]) if item["title"] in declared else (None, False)
-        value = bounds["change"]
-        if not allowed or value is None or (ratio and min(value, bounds["low"] or value) <= 0):
-            continue
-        far = 100 * abs(allowed)
-        low, high = (bounds[end] for end in ("low", "high"))
-        ends = [
-            fallback if end is None else math.log(end) if ratio else end for end, fallback in ((low, -far), (high, far))
-        ]
-        yield item["title"], math.log(value) if ratio else value, *ends, allowed
-
-
-def _margin(criterion: Criterion) -> tuple[float | None, bool]:
-    """Return the allowed change in the unit of the change, or its logarithm, and which of them; None for limits."""
-    if criterion.max_ratio is not None:
-        return (math.log(criterion.max_ratio) if criterion.max_ratio > 1 else None), True
-    if criterion.max_increase is not None:
-        return criterion.max_increase, False
-    return (None if criterion.max_drop is None else -criterion.max_drop), False
-
-
-def _declared_criteria(log: Log) -> tuple[Criterion, ...]:
-    """Return the criteria from the entry that opened the rollout."""
-    for entry in log:
-        if "policy" in entry["detail"]:
-            return Policy.from_json(entry["detail"]["policy"]).criteria
-    return ()
-
-
 def _budget(view: Json) -> Block:
     found = view["evidence"]
     if found["needed"] is None:
         return Note("No evidence was read, so nothing of the false-revert budget was spent.", Tone.DOUBT)
     spent = math.log(max(found["harm"], 1.0)) / math.log(found["needed"])
-    tone = Tone.BAD if found["harm"] >= found["needed"] else Tone.PLAIN
+    way = "all of it is spent" if spent >= 1 else f"{percent(spent)} of the way, in powers of ten"
     rows: list[tuple[str, Words]] = [
         (
             "false-revert budget",
@@ -197,7 +121,8 @@ def _budget(view: Json) -> Block:
         (
             "evidence of harm",
             Cell(
-                f"{evidence(found['harm'])} of {evidence(found['needed'])} needed ({percent(spent)} of the way)", tone
+                f"{evidence(found['harm'])} of {evidence(found['needed'])} needed: {way}",
+                Tone.BAD if spent >= 1 else Tone.PLAIN,
             ),
         ),
         ("candidate images read at the last stage", f"{found['images']:,}"),
@@ -254,7 +179,7 @@ def _life(log: Log) -> Block:
     nexts = [entry["at"] for entry in steps[1:]]
     rows = []
     for index, entry in enumerate(steps):
-        lasted = length(_seconds(nexts[index]) - _seconds(entry["at"])) if index < len(nexts) else "since"
+        lasted = length(_seconds(nexts[index]) - _seconds(entry["at"])) if index < len(nexts) else NONE
         state = entry["to_state"].replace("_", " ")
         stage = entry["detail"].get("split") or {}
         share = f", {percent(stage['share'])}" if stage.get("share") else ""
@@ -274,19 +199,17 @@ def _seconds(at: str) -> float:
     return datetime.fromisoformat(at).timestamp()
 
 
-def _bench(bench: Json | None, log: Log) -> Iterator[Block]:
+def _bench(log: Log) -> Iterator[Block]:
+    bench = bench_of(log)
     if bench is None:
-        told = [entry for entry in log if entry["action"] in {"bench_passed", "bench_failed"}]
-        for entry in told[-1:]:
-            yield Note(entry["reason"], Tone.GOOD if entry["action"] == "bench_passed" else Tone.BAD)
-        if not told:
-            yield Note("No bench was run.")
+        yield Note("No bench was run: the policy declares no offline gate, or the rollout ended before.")
         return
+    overridden = any(entry["action"] == "bench_passed" for entry in log) and bench["verdict"] != "pass"
     yield Facts(
         (
-            ("verdict", verdict_cell(bench["verdict"])),
+            ("verdict", verdict_cell(bench["verdict"]) if bench["verdict"] else "not over"),
             ("reason", bench["reason"]),
-            ("suite", f"{bench['suite']['name']} version {bench['suite']['version']}, {bench['suite']['digest'][:12]}"),
+            *((("overridden", Cell("yes: the rollout went on all the same", Tone.DOUBT)),) if overridden else ()),
             ("its own report", code(command("gatectl", "report", bench["id"]))),
         )
     )

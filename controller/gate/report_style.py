@@ -45,6 +45,8 @@ dt { color: var(--soft); } dd { margin: 0; }
 table { border-collapse: collapse; width: 100%; margin: .75rem 0 1rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .35rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); }
+/* Words stay whole where there is room; one that is wider than a page has no room. */
+th, td { min-width: calc(9ch + .75rem); }
 thead th { color: var(--soft); font-weight: 600; } tbody th { font-weight: 600; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; max-width: 70ch; }
 svg { width: 100%; max-width: 52rem; height: auto; display: block; }
@@ -68,13 +70,13 @@ ins { background: var(--good-ground); color: var(--doubt); text-decoration: unde
 footer { margin-top: 3rem; padding-top: .75rem; border-top: 1px solid var(--line); }
 footer { color: var(--soft); font-size: .85rem; }
 summary { cursor: pointer; color: var(--soft); } :focus-visible { outline: 2px solid var(--candidate); }
-@media (max-width: 42rem) {
+@media (max-width: 54rem) {
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; }
   .sides { gap: .5rem; } svg text { font-size: 19px; }
   table.stacks, .stacks caption, .stacks tbody, .stacks tr, .stacks th, .stacks td { display: block; }
   .stacks thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .stacks tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
-  .stacks th, .stacks td { border: 0; padding: .1rem 0; }
+  .stacks th, .stacks td { border: 0; padding: .1rem 0; min-width: 0; }
   .stacks td::before { content: attr(data-head) ": "; color: var(--soft); }
 }
 @media print {

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from controller.core.policy import Criterion, Gate
 from controller.core.suite import Category, Expectation, Prompt, Suite
+from controller.gate.report import images_wanted
 from tests.contract.values import LANE, spec
 from tests.unit.api.desk import OPERATOR, Desk, open_desk, until
 from tests.unit.cli.conftest import Gatectl
@@ -27,25 +29,29 @@ def rollout(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A controller that has run the bench b-0001, with the caller in an empty folder."""
+def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A controller that deploys and benches at once, with the caller in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    suite = Suite("tiny", 1, "Signs", tuple(_prompt(index) for index in range(8)))
-    gate = Gate("tiny", suite.digest, 1, 2, (1,), None, (Criterion("latency_s", "p50", max_ratio=1.5),))
-    wish = {
-        "name": "turbo",
-        "lane": LANE.name,
-        "reason": "to see",
-        "candidate": asdict(spec(10)),
-        "policy": asdict(replace(POLICY, gate=gate)),
-        "suite": {"value": suite.to_json(), "assets": {}},
-    }
     with capture_logs(), open_desk(ready_after_s=0.0) as desk:
         monkeypatch.setenv("SWAPGATE_URL", desk.url)
         monkeypatch.setenv("SWAPGATE_TOKEN", OPERATOR)
-        assert desk.call("POST", "/api/v1/benches", json=wish).status_code == 201
-        until(lambda: desk.call("GET", "/api/v1/benches/b-0001").json()["state"] == "finished")
         yield desk
+
+
+@pytest.fixture
+def bench(gated: Desk) -> Desk:
+    """A controller that has run the bench b-0001."""
+    wish = {"name": "turbo", "lane": LANE.name, "reason": "to see", "candidate": asdict(spec(10))} | asked()
+    assert gated.call("POST", "/api/v1/benches", json=wish).status_code == 201
+    until(lambda: gated.call("GET", "/api/v1/benches/b-0001").json()["state"] == "finished")
+    return gated
+
+
+def asked() -> dict[str, Any]:
+    """Return a policy with a gate, and its suite, as the API takes them."""
+    suite = Suite("tiny", 1, "Signs", tuple(_prompt(index) for index in range(24)))
+    gate = Gate("tiny", suite.digest, 1, 2, (1,), None, (Criterion("text_accuracy", "mean", max_drop=0.1),))
+    return {"policy": asdict(replace(POLICY, gate=gate)), "suite": {"value": suite.to_json(), "assets": {}}}
 
 
 def _prompt(index: int) -> Prompt:
@@ -69,16 +75,41 @@ def test_a_bench_has_its_pictures(gatectl: Gatectl, bench: Desk, tmp_path: Path)
     read = Reader((tmp_path / "told.html").read_text())
     assert len(read.all("img")) == 2 * len(read.all("article")) > 0
     assert gatectl("report", "b-0001", "-o", "json").json["reason"] in read.shown
-    assert "The offline gate is undecided" in gatectl("report", "b-0001", "-o", "md").out
+    assert "The candidate passes the offline gate" in gatectl("report", "b-0001", "-o", "md").out
 
 
 def test_a_lost_picture_costs_no_report(gatectl: Gatectl, bench: Desk, tmp_path: Path) -> None:
     """An image that is stored no longer is named in the place where it stood."""
     told = gatectl("report", "b-0001", "-o", "json").json
-    lost = told["pairs"][0]["candidate"]["image"]
+    lost = images_wanted(told)[0]
     del bench.service._benches._blobs.contents[lost]
     assert gatectl("report", "b-0001").code == 0
     assert f"the image is not stored : {lost[:12]}" in Reader((tmp_path / "b-0001.html").read_text()).shown
+
+
+def test_a_refused_rollout_names_its_bench(gatectl: Gatectl, gated: Desk, tmp_path: Path) -> None:
+    """A rollout that failed at the gate shows the bench's verdict and reason, and where its report is."""
+    gated.studio.scores[10] = 0.1
+    assert gated.propose(10, **asked()).status_code == 201
+    gated.wait("r-0001", {"rejected"})
+    assert gatectl("report", "r-0001").code == 0
+    shown = Reader((tmp_path / "r-0001.html").read_text()).shown
+    told = gatectl("report", "r-0001", "-o", "json").json["bench"]
+    assert told["verdict"] == "fail"
+    assert "text accuracy" in told["reason"]
+    assert f"verdict fail reason {told['reason']}" in shown
+    assert f"gatectl report {told['id']}" in shown
+    assert gatectl("report", told["id"]).code == 0
+
+
+def test_an_overridden_gate_is_said_to_be(gatectl: Gatectl, gated: Desk) -> None:
+    """A rollout that went on against its bench's verdict never looks as if it had passed."""
+    gated.studio.scores[10] = 0.1
+    assert gated.propose(10, overrides=["gate"], **asked()).status_code == 201
+    gated.wait("r-0001", {"observing"})
+    told = gatectl("report", "r-0001", "-o", "md").out
+    assert "❌ fail" in told
+    assert "the rollout went on all the same" in told
 
 
 def test_markdown_goes_to_stdout(gatectl: Gatectl, rollout: str) -> None:

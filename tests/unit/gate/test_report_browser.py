@@ -76,6 +76,21 @@ def test_it_opens_from_a_file(report: Path, width_px: int, tmp_path: Path) -> No
         quiet(tab)
 
 
+@pytest.mark.parametrize("width_px", [380, 1280])
+def test_a_word_without_end_stays_on_the_page(width_px: int, tmp_path: Path) -> None:
+    """Prompts, readings and reasons of one endless word make nothing wider than the window."""
+    bench, endless = example(), "W" * 3000
+    for pair in bench.result["pairs"]:
+        pair["prompt"] = pair["expect"]["text"] = pair["prompt_id"] = endless
+    for item in bench.result["criteria"]:
+        item["title"] = item["reason"] = endless
+    bench.result["machine"] = {endless: endless}
+    path = tmp_path / "endless.html"
+    path.write_text(bench_html(bench.result, {}), encoding="utf-8")
+    with opened(path, width_px, tmp_path / "profile") as tab:
+        assert tab.evaluate(OVERFLOW) <= 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_in_light_and_dark(report: Path, tmp_path: Path, scheme: str) -> None:
     """Every text has a contrast of at least 4.5 against its ground."""

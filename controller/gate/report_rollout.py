@@ -180,9 +180,9 @@ def _life(log: Log) -> Block:
     rows = []
     for index, entry in enumerate(steps):
         lasted = length(_seconds(nexts[index]) - _seconds(entry["at"])) if index < len(nexts) else NONE
-        state = entry["to_state"].replace("_", " ")
-        stage = entry["detail"].get("split") or {}
-        share = f", {percent(stage['share'])}" if stage.get("share") else ""
+        state, split = entry["to_state"].replace("_", " "), entry["detail"].get("split")
+        # After the flip the share of a split is what the old model keeps.
+        share = f", {percent(split['share'])}" if split and split["share"] and not split["flipped"] else ""
         rows.append(
             (
                 moment(entry["at"]),

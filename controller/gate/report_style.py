@@ -70,7 +70,7 @@ ins { background: var(--good-ground); color: var(--doubt); text-decoration: unde
 footer { margin-top: 3rem; padding-top: .75rem; border-top: 1px solid var(--line); }
 footer { color: var(--soft); font-size: .85rem; }
 summary { cursor: pointer; color: var(--soft); } :focus-visible { outline: 2px solid var(--candidate); }
-@media (max-width: 54rem) {
+@media screen and (max-width: 54rem) {
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; }
   .sides { gap: .5rem; } svg text { font-size: 19px; }
   table.stacks, .stacks caption, .stacks tbody, .stacks tr, .stacks th, .stacks td { display: block; }
@@ -85,7 +85,8 @@ summary { cursor: pointer; color: var(--soft); } :focus-visible { outline: 2px s
     --doubt: #5c3d00; --good-ground: #fff; --bad-ground: #fff; --doubt-ground: #fff; --incumbent: #333;
     --candidate: #003f8c;
   }
-  body { max-width: none; padding: 0; font-size: 11pt; }
+  body { max-width: none; padding: 0; font-size: 11pt; overflow-wrap: break-word; }
+  th, td { min-width: 0; font-size: 9pt; }
   h2, h3, caption { break-after: avoid; } tr, figure { break-inside: avoid; } details { display: none; }
 }
 """

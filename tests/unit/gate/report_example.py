@@ -81,7 +81,7 @@ def _suite() -> Suite:
             Category.TYPOGRAPHY,
             HOSTILE if index == 0 else f'a sign that says "{word}"',
             (100, 200),
-            Expectation(text=word, logo="fox" if index < 4 else None),
+            Expectation(text=word, logo="fox"),
         )
         for index, word in enumerate(WORDS)
     ]
@@ -111,7 +111,8 @@ def _draw(seed: int, drawn: Plan, shot: Shot, images: dict[str, bytes]) -> ShotR
     scores = {
         "text_accuracy": Score(right, detail={"read": read, "confidence": 0.9}),
         "sharpness": Score(rng.uniform(0.7, 0.9)),
-        "logo": Score(None, "scorer_down" if drawn.prompts[shot.prompt_id].expect.logo else "not_applicable"),
+        "logo": Score(None, "scorer_down"),
+        "objects": Score(None, "not_applicable"),
     }
     if again:
         scores["reproducibility"] = Score(0.9961 if candidate else 1.0)

@@ -99,6 +99,7 @@ def test_every_step_has_its_time_and_reason(promoted: Facts) -> None:
         at = life.index(entry["at"][:19].replace("T", " "), at + 1)
         assert " ".join(entry["reason"].split()) in life
     assert "ana: propose" in life
+    assert re.search(r"observing, 10 %.*observing, 50 %.*promoting 0\.5 s.*promoted", life)
 
 
 def test_a_promotion_has_nothing_in_the_way(promoted: Facts) -> None:

@@ -27,7 +27,7 @@ class Growth:
 def sizes(setting: CriterionSetting) -> tuple[int, int, int]:
     """Return the number of harm bets, safety bets and cells of the interval grid."""
     if setting.kind is Kind.MEAN and setting.max_ratio is None:
-        return len(mean.FRACTIONS), len(mean.FRACTIONS), interval.N_DIFFERENCE
+        return len(mean.STEPS), len(mean.STEPS), interval.N_DIFFERENCE
     return _SIZES[setting.kind]
 
 
@@ -35,10 +35,10 @@ _SIZES = {
     Kind.QUANTILE: (len(quantile.HARM_ODDS), len(quantile.SAFETY_ODDS), interval.N_QUANTILE),
     Kind.LAW: (len(law.TILTS), 1, interval.N_QUANTILE),
     Kind.BLOCK: (len(law.TILTS), len(law.TILTS), interval.N_BLOCK),
-    Kind.MEAN: (len(mean.FRACTIONS), len(mean.FRACTIONS), interval.N_RATIO),
+    Kind.MEAN: (len(mean.STEPS), len(mean.STEPS), interval.N_RATIO),
     Kind.COIN: (len(coin.HARM_MULTIPLES), len(coin.SAFETY_MULTIPLES), interval.N_COIN),
     Kind.LIMIT_EVENT: (len(quantile.LOG_ODDS), len(limit.SAFETY_FRACTIONS), 0),
-    Kind.LIMIT_MEAN: (len(mean.FRACTIONS), len(mean.FRACTIONS), 0),
+    Kind.LIMIT_MEAN: (len(limit.FRACTIONS), len(limit.FRACTIONS), 0),
     Kind.LIMIT_MAX: (1, 1, 0),
 }
 

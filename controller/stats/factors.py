@@ -5,6 +5,8 @@ very functions that `evidence` uses; where the value itself counts (whole law, m
 second time in numpy, and a property test holds the two to 1e-9.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from controller.stats import coin, law, limit, mean, quantile
@@ -109,13 +111,13 @@ def _mean(setting: CriterionSetting, tuning: MeanTuning, share: float, rows: Col
         (capped + d - middle) / (1.0 - share),
     )
     return (
-        _bets(mean.harm_bound(share, tuning, margin), np.where(known, worse, 0.0)),
-        _bets(mean.safety_bound(share, tuning, margin), np.where(known, fine, 0.0)),
+        _growth(mean.harm_bets(share, tuning, margin), np.where(known, worse, 0.0)),
+        _growth(mean.safety_bets(share, tuning, margin), np.where(known, fine, 0.0)),
     )
 
 
-def _bets(bound: float, z: Floats) -> Floats:
-    return np.log1p(np.outer(np.array(mean.FRACTIONS) * bound, z))
+def _growth(bets: Sequence[float], z: Floats) -> Floats:
+    return np.asarray(np.log1p(np.outer(bets, z)))
 
 
 def _coin(setting: CriterionSetting, share: float, rows: Columns) -> Factors:
@@ -150,4 +152,5 @@ def _limit_mean(setting: CriterionSetting, rows: Columns) -> Factors:
     loss, counted = losses(setting, rows), rows.candidate & has_value(rows)
     worse = np.where(counted, loss - most, 0.0)
     fine = np.where(counted, most - np.minimum(loss, cap), 0.0)
-    return _bets(mean.SAFE_FRACTION / most, worse), _bets(mean.SAFE_FRACTION / (cap - most), fine)
+    harm, safety = limit.mean_bets(most), limit.mean_bets(cap - most)
+    return _growth(harm, worse), _growth(safety, fine)

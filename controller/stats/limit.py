@@ -9,9 +9,11 @@ No coin is needed, but the null is "at most q given the past, at every t".
 import math
 from collections.abc import Sequence
 
-from controller.stats.mean import FRACTIONS, SAFE_FRACTION, Losses
+from controller.stats.mean import SAFE_FRACTION, Losses
 from controller.stats.quantile import LOG_ODDS
 
+FRACTIONS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
+"""Bets on a mean, as parts of the largest safe one."""
 SAFETY_FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 
 
@@ -27,14 +29,19 @@ def event_safety_growth(q: float, n_events: int, n: int) -> list[float]:
 
 def mean_harm_growth(limit: float, seen: Sequence[Losses]) -> list[float]:
     """Return the log factor against "the mean loss is at most the limit"."""
-    bound = SAFE_FRACTION / limit
-    return [sum(item.n * math.log1p(f * bound * (item.loss - limit)) for item in seen) for f in FRACTIONS]
+    return [sum(item.n * math.log1p(bet * (item.loss - limit)) for item in seen) for bet in mean_bets(limit)]
 
 
 def mean_safety_growth(limit: float, cap: float, seen: Sequence[Losses]) -> list[float]:
     """Return the log factor against "the mean loss, each capped, is at least the limit"."""
-    bound = SAFE_FRACTION / (cap - limit)
-    return [sum(item.n * math.log1p(f * bound * (limit - min(item.loss, cap))) for item in seen) for f in FRACTIONS]
+    return [
+        sum(item.n * math.log1p(bet * (limit - min(item.loss, cap))) for item in seen) for bet in mean_bets(cap - limit)
+    ]
+
+
+def mean_bets(most: float) -> tuple[float, ...]:
+    """Return the bets on a mean where a single image may count against them by `most`."""
+    return tuple(fraction * SAFE_FRACTION / most for fraction in FRACTIONS)
 
 
 def _event_growth(q: float, r: float, n_events: int, n: int) -> float:

@@ -8,6 +8,10 @@ c of the request's class,
 Null of harm: E X1 <= E X0 at every t; of safety: the reverse, with -Z. The bet is the same for all classes,
 because the null is about the mean over classes. A bounded score has B = 1 (and X1 <= 1); a request without a
 value has factor 1. Growth is O(cells).
+
+The bets: of a loss that is off by d on average and spreads by s, the fastest growing one is about d / s^2 (Kelly
+1956, to second order), so they are steps of d / s, divided by s. Several may meet at the largest safe bet, which is
+right for every larger d and so inherits their weight.
 """
 
 import math
@@ -19,17 +23,20 @@ from controller.stats.bins import Axis, value_of
 from controller.stats.setting import CriterionSetting
 from controller.stats.tally import Arm, Cells, WindowTally
 
-FRACTIONS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
+STEPS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+CEILINGS = (0.15, 0.3, 0.6, 1.0, 1.0, 1.0)
+"""Each bet's d / s, and at most so much of the largest safe bet: near that, one bad draw of the incumbent ruins it."""
 SAFE_FRACTION = 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class MeanTuning:
-    """Frozen constants in units of loss: mean per class, over all classes, and the cap B of the incumbent."""
+    """Frozen constants of the incumbent in units of loss: means per class and over all, cap B, spread in a class."""
 
     of_class: Mapping[str, float]
     other: float
     cap: float
+    spread: float
 
     def centre(self, name: str) -> float:
         """Return the incumbent's mean loss in a class."""
@@ -77,7 +84,13 @@ def tune_mean(setting: CriterionSetting, classes: ClassCells, cap: float | None)
         cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * of_all
         of_all = _mean_loss(setting, pooled(classes), cap)
     means = {name: _mean_loss(setting, classes[name], cap) for name in known_classes(classes)}
-    return MeanTuning(means, of_all, cap)
+    squares = [
+        (n, (min(setting.loss_of(value_of(setting.axis, cell)), cap) - means.get(name, of_all)) ** 2)
+        for name in sorted(classes)
+        for cell, n in sorted(classes[name].items())
+    ]
+    spread = math.sqrt(sum(n * square for n, square in squares) / sum(n for n, _ in squares))
+    return MeanTuning(means, of_all, cap, spread)
 
 
 def losses(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> list[Losses]:
@@ -95,7 +108,7 @@ def harm_growth(
 ) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 <= E X0"."""
     rho, d = margin.ratio, margin.shift
-    bound = harm_bound(share, tuning, margin)
+    bets = harm_bets(share, tuning, margin)
     terms = [
         ((min(item.loss, rho * tuning.cap + d) - (rho * tuning.centre(item.name) + d)) / share, item.n)
         for item in candidate
@@ -103,7 +116,7 @@ def harm_growth(
     terms += [
         (-rho * (min(item.loss, tuning.cap) - tuning.centre(item.name)) / (1.0 - share), item.n) for item in incumbent
     ]
-    return _growth(bound, terms)
+    return _growth(bets, terms)
 
 
 def safety_growth(
@@ -113,7 +126,7 @@ def safety_growth(
     rho, d = margin.ratio, margin.shift
     most = most_loss(tuning, margin)
     slope = 1.0 - share + share * rho
-    bound = safety_bound(share, tuning, margin)
+    bets = safety_bets(share, tuning, margin)
     terms = [
         ((slope * tuning.centre(item.name) + share * d - min(item.loss, most)) / share, item.n) for item in candidate
     ]
@@ -124,7 +137,7 @@ def safety_growth(
         )
         for item in incumbent
     ]
-    return _growth(bound, terms)
+    return _growth(bets, terms)
 
 
 def most_loss(tuning: MeanTuning, margin: Margin) -> float:
@@ -132,19 +145,21 @@ def most_loss(tuning: MeanTuning, margin: Margin) -> float:
     return 1.0 if margin.bounded else margin.ratio * tuning.cap + margin.shift
 
 
-def harm_bound(share: float, tuning: MeanTuning, margin: Margin) -> float:
-    """Return the largest bet of the harm test."""
+def harm_bets(share: float, tuning: MeanTuning, margin: Margin) -> tuple[float, ...]:
+    """Return the bets of the harm test."""
     rho, d = margin.ratio, margin.shift
-    return _bound((share, rho * tuning.highest + d), (1.0 - share, rho * tuning.cap - rho * tuning.lowest))
+    bound = _bound((share, rho * tuning.highest + d), (1.0 - share, rho * tuning.cap - rho * tuning.lowest))
+    return _bets(bound, share, tuning, margin)
 
 
-def safety_bound(share: float, tuning: MeanTuning, margin: Margin) -> float:
-    """Return the largest bet of the safety test."""
+def safety_bets(share: float, tuning: MeanTuning, margin: Margin) -> tuple[float, ...]:
+    """Return the bets of the safety test."""
     slope, d = 1.0 - share + share * margin.ratio, margin.shift
-    return _bound(
+    bound = _bound(
         (share, most_loss(tuning, margin) - slope * tuning.lowest - share * d),
         (1.0 - share, slope * tuning.highest + share * d - d),
     )
+    return _bets(bound, share, tuning, margin)
 
 
 def _bound(*sides: tuple[float, float]) -> float:
@@ -153,8 +168,17 @@ def _bound(*sides: tuple[float, float]) -> float:
     return SAFE_FRACTION * min(finite) if finite else 0.0
 
 
-def _growth(bound: float, terms: Sequence[tuple[float, int]]) -> list[float]:
-    return [sum(n * math.log1p(fraction * bound * z) for z, n in terms) if bound > 0 else 0.0 for fraction in FRACTIONS]
+def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tuple[float, ...]:
+    """Return a bet for each step, none above the bound."""
+    # A bounded loss that is larger by d on average varies by up to d more.
+    spread = math.hypot(margin.ratio * tuning.spread, math.sqrt(margin.shift) if margin.bounded else 0.0)
+    if spread == 0:
+        return tuple(ceiling * bound for ceiling in CEILINGS)
+    return tuple(min(ceiling * bound, share * step / spread) for step, ceiling in zip(STEPS, CEILINGS, strict=True))
+
+
+def _growth(bets: Sequence[float], terms: Sequence[tuple[float, int]]) -> list[float]:
+    return [sum(n * math.log1p(bet * z) for z, n in terms) for bet in bets]
 
 
 def _mean_loss(setting: CriterionSetting, cells: Cells, cap: float | None) -> float:

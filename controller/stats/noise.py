@@ -20,11 +20,10 @@ The estimate is the method of moments of DerSimonian and Laird (1986, eq. 8) abo
 unbiased for any law of u and e, as the weights depend on counts alone. It is taken about 0, not about the mean of the
 run: a pool that is slower throughout is noise as well. Noise faster than a block averages out in it and is left out.
 
-If u is AR(1) with correlation time tau, means over blocks of length T have, with x = T / tau,
-
-    corr(D_b, D_{b+1}) less sampling noise = (1 - exp(-x))^2 / (2 (x - 1 + exp(-x))),
-
-which is solved for tau when both s^2 and the product of neighbours are more than two standard errors above 0.
+If u is AR(1) with correlation time tau, products of blocks k apart have the mean c exp(-k T / tau), with nothing of e
+in it. So tau = (k - 1) T / log(c_1 / c_k), with k the first power of two at which the product has halved; it can't be
+told when neighbours do not agree by three standard errors, or when even a quarter of the run does not halve their
+product.
 """
 
 import math
@@ -40,13 +39,15 @@ NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE
 SUPPORT = 2.0
 """An allowed change must be at least so many standard deviations of the difference, on the log scale."""
 BLOCK_WINDOWS = (1, 2, 3, 6, 12, 24, 60, 120, 360)
-BLOCK_REQUESTS = 10
+BLOCK_REQUESTS = 30
 """Requests of the scarcer arm that a block holds on average: the shortest such length is taken."""
 MIN_BLOCKS = 12
 MIN_WITHIN = 50
 _Z95 = 1.645
 _LEAST_FREEDOM = 2.0
-_SOLVED = (1e-3, 20.0)
+_ERRORS = 3.0
+_LEAST_PART = 0.1
+"""Of the product of neighbours: what a later product below it, or below 0, counts as."""
 
 
 class TooLittleError(ValueError):
@@ -135,13 +136,13 @@ def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Nois
         )
     weight = sum(block.weight for block in blocks)
     square = _square(blocks, variance)
-    neighbours = _neighbours(blocks, square, variance, length)
+    noise_square = max(0.0, square)
     return Noise(
         metric=metric,
-        sigma=math.sqrt(max(0.0, square)),
-        sigma_high=_upper(blocks, square, variance, neighbours[0]),
+        sigma=math.sqrt(noise_square),
+        sigma_high=_upper(blocks, noise_square, variance),
         offset=sum(block.weight * block.difference for block in blocks) / weight,
-        correlation_s=neighbours[1],
+        correlation_s=_correlation_s(blocks, noise_square, variance, length * WINDOW_S),
         block_s=length * WINDOW_S,
         n_blocks=len(blocks),
         n_windows=len({window for _, window in seen}),
@@ -196,51 +197,54 @@ def _square(blocks: Sequence[_Block], variance: float) -> float:
     return (total - len(blocks) * variance) / sum(block.weight for block in blocks)
 
 
-def _neighbours(blocks: Sequence[_Block], square: float, variance: float, length: int) -> tuple[float, float | None]:
-    """Return the correlation of neighbouring differences as they are, and the correlation time of the noise."""
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """Weighted mean of D_b D_{b+k}, and its standard error if s^2 were `square`."""
+
+    mean: float
+    error: float
+
+
+def _product(blocks: Sequence[_Block], lag: int, square: float, variance: float) -> _Product | None:
+    """Return the product of blocks `lag` apart, None when there are none."""
     by_place = {block.place: block for block in blocks}
-    pairs = [
-        (block, by_place[block.place[0], block.place[1] + 1])
-        for block in blocks
-        if (block.place[0], block.place[1] + 1) in by_place
-    ]
-    weight = sum(one.weight * two.weight for one, two in pairs)
-    if not pairs or square <= 0:
-        return 0.0, None
-    product = sum(one.weight * two.weight * one.difference * two.difference for one, two in pairs) / weight
-    errors = [
-        math.sqrt(sum((square * one.weight + variance) * (square * two.weight + variance) * one.weight * two.weight
-                      for one, two in pairs)) / weight,
-        math.sqrt(2.0 * sum((square * block.weight + variance) ** 2 for block in blocks))
-        / sum(block.weight for block in blocks),
-    ]  # fmt: skip
-    sampling = variance * len(blocks) / sum(block.weight for block in blocks)
-    raw = min(max(product / (square + sampling), 0.0), 0.99)
-    if product < 2.0 * errors[0] or square < 2.0 * errors[1]:
-        return raw, None
-    return raw, _correlation_s(product / square, length * WINDOW_S)
-
-
-def _correlation_s(ratio: float, block_s: float) -> float | None:
-    """Return tau at which block means of an AR(1) process have this correlation, None beyond what can be told."""
-    low, high = _SOLVED  # of x = T / tau, in which the correlation falls
-    if not _correlation(high) < ratio < _correlation(low):
+    later = ((block, by_place.get((block.place[0], block.place[1] + lag))) for block in blocks)
+    pairs = [(one, two) for one, two in later if two is not None]
+    if not pairs:
         return None
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if _correlation(middle) > ratio else (low, middle)
-    return block_s / low
+    weight = sum(one.weight * two.weight for one, two in pairs)
+    spread = ((square * one.weight + variance) * (square * two.weight + variance) * one.weight * two.weight
+              for one, two in pairs)  # fmt: skip
+    total = sum(one.weight * two.weight * one.difference * two.difference for one, two in pairs)
+    return _Product(total / weight, math.sqrt(sum(spread)) / weight)
 
 
-def _correlation(x: float) -> float:
-    return (1.0 - math.exp(-x)) ** 2 / (2.0 * (x - 1.0 + math.exp(-x)))
+def _correlation_s(blocks: Sequence[_Block], square: float, variance: float, block_s: float) -> float | None:
+    """Return tau, None when it can't be told."""
+    neighbours = _product(blocks, 1, square, variance)
+    if neighbours is None or neighbours.mean <= _ERRORS * neighbours.error:
+        return None
+    lag = 2
+    while lag <= len(blocks) // 4:
+        later = _product(blocks, lag, square, variance)
+        if later is not None and later.mean <= neighbours.mean / 2.0:
+            return (lag - 1) * block_s / -math.log(max(later.mean / neighbours.mean, _LEAST_PART))
+        lag *= 2
+    return None
 
 
-def _upper(blocks: Sequence[_Block], square: float, variance: float, correlation: float) -> float:
+def _dependence(blocks: Sequence[_Block], square: float, variance: float) -> float:
+    """Return the correlation of neighbouring differences as they are, sampling included, within [0, 0.99]."""
+    neighbours = _product(blocks, 1, square, variance)
+    whole = square + variance * len(blocks) / sum(block.weight for block in blocks)
+    return 0.0 if neighbours is None or whole <= 0 else min(max(neighbours.mean / whole, 0.0), 0.99)
+
+
+def _upper(blocks: Sequence[_Block], square: float, variance: float) -> float:
     """Return the bound of sigma: chi square of the independent blocks (Wilson and Hilferty 1931)."""
-    n, weight = len(blocks), sum(block.weight for block in blocks)
+    n, weight, correlation = len(blocks), sum(block.weight for block in blocks), _dependence(blocks, square, variance)
     freedom = max(_LEAST_FREEDOM, n * (1.0 - correlation**2) / (1.0 + correlation**2))
     spread = 2.0 / (9.0 * freedom)
     quantile = (1.0 - spread - _Z95 * math.sqrt(spread)) ** 3  # of chi square / freedom, at 5 %
-    total = max(square, 0.0) * weight / n + variance
+    total = square * weight / n + variance
     return math.sqrt(max(0.0, (total / quantile - variance) * n / weight))

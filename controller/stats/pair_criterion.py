@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from controller.stats import limit, paired
 from controller.stats.bins import LOG_HIGHEST, LOG_LOWEST, Axis, cell_of, lower_edge
-from controller.stats.mean import FRACTIONS, Losses
+from controller.stats.mean import Losses
 from controller.stats.paired import PairedDifference, PairedRatio
 from controller.stats.quantile import LOG_ODDS
 from controller.stats.setting import CriterionSetting, Kind
@@ -78,7 +78,7 @@ def start(setting: CriterionSetting) -> PairState:
         case Kind.LIMIT_EVENT:
             return PairState(setting, LimitEvidence((0.0,) * len(LOG_ODDS), (0.0,) * len(limit.SAFETY_FRACTIONS)))
         case Kind.LIMIT_MEAN | Kind.LIMIT_MAX:
-            return PairState(setting, LimitEvidence((0.0,) * len(FRACTIONS), (0.0,) * len(FRACTIONS)))
+            return PairState(setting, LimitEvidence((0.0,) * len(limit.FRACTIONS), (0.0,) * len(limit.FRACTIONS)))
         case _:
             return PairState(setting, paired.start_difference(0.0))
 

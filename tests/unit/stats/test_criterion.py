@@ -16,7 +16,7 @@ from controller.stats.criterion import (
     summary,
 )
 from controller.stats.law import TILTS, LawTuning
-from controller.stats.mean import FRACTIONS, MeanTuning
+from controller.stats.mean import CEILINGS, STEPS, MeanTuning
 from controller.stats.quantile import HARM_ODDS, QuantileTuning
 from controller.stats.tally import Arm, ClassTally, WindowTally
 from tests.unit.stats.build import cost, counts, fold_all, fresh, latency, rate, readings, score, tally
@@ -105,7 +105,7 @@ def test_law_factors_are_the_formula() -> None:
 
 
 def test_mean_factors_are_the_formula() -> None:
-    """Each bet's wealth is the product of 1 + lam Z with the bound of statistics.md section 5."""
+    """Each wealth is the product of 1 + lam Z, lam a step in spreads within the bound of statistics.md section 5."""
     begun = fresh(score(), {200: 700, 180: 300})
     tuning, share, d = begun.tuning, 0.2, 0.02
     assert isinstance(tuning, MeanTuning)
@@ -113,13 +113,14 @@ def test_mean_factors_are_the_formula() -> None:
     folded = fold_all(begun, readings("text_accuracy", share, [requests]))
     centre = tuning.other + d
     bound = 0.99 * min(share / centre, (1 - share) / (1 + d - centre))
-    for k, fraction in enumerate(FRACTIONS):
-        log_e = 0.0
+    spread = math.sqrt((0.7 * 0.03**2 + 0.3 * 0.07**2) + d)  # losses 0 and .1 about .03, and up to d for the change
+    for k, (step, ceiling) in enumerate(zip(STEPS, CEILINGS, strict=True)):
+        bet, log_e = min(ceiling * bound, share * step / spread), 0.0
         for arm, _, cell in requests:
             if cell is not None:
                 loss = 1 - cell / 200
                 z = (loss - centre) / share if arm is CAN else -(loss + d - centre) / (1 - share)
-                log_e += math.log(1 + fraction * bound * z)
+                log_e += math.log(1 + bet * z)
         assert folded.harm.total[k] == pytest.approx(log_e, abs=1e-12)
 
 

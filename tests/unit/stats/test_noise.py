@@ -19,7 +19,7 @@ def run(*windows: WindowTally, epoch: int = 1) -> dict[tuple[int, int], WindowTa
     return {(epoch, at): tally for at, tally in enumerate(windows)}
 
 
-SPREAD = {-4: 10, 4: 10}
+SPREAD = {-4: 20, 4: 20}
 
 
 def shifted(by: int) -> dict[int, int]:
@@ -32,15 +32,15 @@ def test_a_constant_difference_is_the_noise() -> None:
     step = 10 * math.log(10) / 232
     assert found.offset == pytest.approx(step)
     assert found.sigma == pytest.approx(math.sqrt(step**2 - found_sampling()), rel=1e-6)
-    assert (found.n_blocks, found.block_s, found.n_candidate, found.n_incumbent) == (40, 5, 800, 800)
+    assert (found.n_blocks, found.block_s, found.n_candidate, found.n_incumbent) == (40, 5, 1600, 1600)
     assert found.correlation_s is None  # it never changed: how long it lasts can't be told
     assert found.smallest_ratio == smallest_ratio(found.sigma) == math.exp(2 * found.sigma)
 
 
 def found_sampling() -> float:
-    """Return v / h: the variance of a request, over the harmonic count of 20 and 20."""
-    variance = (4 * math.log(10) / 232) ** 2 * 20 / 19
-    return variance / 10
+    """Return v / h: the variance of a request, over half of the harmonic mean of 40 and 40."""
+    variance = (4 * math.log(10) / 232) ** 2 * 40 / 39
+    return variance / 20
 
 
 def test_alternating_pools_have_a_difference_but_no_mean() -> None:
@@ -68,9 +68,9 @@ def test_one_very_slow_request_is_one_slow_request() -> None:
 
 
 def test_blocks_grow_until_the_scarcer_arm_has_enough() -> None:
-    """With two candidate requests in a window a block is six windows; with hardly any the longest is taken."""
-    few = measure(run(*[window({-4: 1, 4: 1}, shifted(0))] * 100), "latency_s")
-    assert few.block_s == 30
+    """With two candidate requests in a window a block is 24 windows; with hardly any the longest is taken."""
+    few = measure(run(*[window({-4: 1, 4: 1}, shifted(0))] * 300), "latency_s")
+    assert few.block_s == 120
     rare = [window({-4: 1, 4: 1} if at % 60 == 0 else {}, shifted(0)) for at in range(360 * 14)]
     assert measure(run(*rare), "latency_s").block_s == BLOCK_WINDOWS[-1] * 5
 
@@ -80,7 +80,7 @@ def test_windows_of_another_share_are_other_blocks() -> None:
     tallies = run(*[window(shifted(0), shifted(0))] * 20) | run(*[window({}, shifted(0))] * 20, epoch=2)
     tallies |= {(3, at): window(shifted(0), shifted(0)) for at in range(20)}
     found = measure(tallies, "latency_s")
-    assert found.n_blocks == 40
+    assert (found.n_blocks, found.block_s) == (20, 10)
     assert found.n_windows == 20
 
 

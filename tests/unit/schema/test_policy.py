@@ -27,7 +27,7 @@ def test_a_sound_policy_becomes_core_values(changed: Changed) -> None:
     assert policy.on_deadline is OnDeadline.REVERT
     assert (policy.ready_timeout_s, policy.evidence_timeout_s) == (600, 900)
     assert (policy.holdback, policy.max_invalid_share) == (0.02, 0.05)
-    assert policy.gate == Gate("core", 3)
+    assert policy.gate == Gate("core", "", 3, 12, (1,), None, policy.criteria)
     assert [(stage.mode, stage.share, stage.min_images, stage.requires) for stage in policy.stages] == [
         (Mode.SHADOW, 0.1, 50, Requires.IMAGES),
         (Mode.SHARE, 0.05, 100, Requires.IMAGES),
@@ -181,7 +181,8 @@ def test_modes_of_a_criterion(changed: Changed) -> None:
 )
 def test_sound_criteria_are_accepted(changed: Changed, entry: dict[str, Any]) -> None:
     """A criterion that can be judged passes, also a second limit on a metric that has another kind of limit."""
-    assert load_policy(changed("policy", {"criteria.2": entry})).criteria[2].metric == entry["metric"]
+    path = changed("policy", {"criteria.2": entry, "gate": REMOVED})
+    assert load_policy(path).criteria[2].metric == entry["metric"]
 
 
 def test_what_a_policy_accepts_is_what_the_statistics_can_judge() -> None:

@@ -34,6 +34,7 @@ class BenchKeeper:
         self._lock = threading.Lock()
         self._wanted: tuple[Bench, int] | None = None
         self._at_work: tuple[Bench, int] | None = None
+        self._over: str | None = None
         self._failures: Counter[str] = Counter()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -69,7 +70,8 @@ class BenchKeeper:
         """Run what is wanted now to its end or until it is not wanted; say whether nothing is left to try again."""
         with self._lock:
             wanted = self._at_work = self._wanted
-        if wanted is None:
+        # The loop may have looked just before the end, and still want what is over.
+        if wanted is None or wanted[0].id == self._over:
             return True
         try:
             return self._run(*wanted)
@@ -100,7 +102,7 @@ class BenchKeeper:
         except Exception as error:
             log.exception("bench failed", bench=bench.id)
             return self._failed(bench, fencing_token, error)
-        self._forget(bench, fencing_token)
+        self._over = bench.id
         return True
 
     def _wait_by_the_wall(self, seconds: float) -> bool:

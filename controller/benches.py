@@ -56,9 +56,8 @@ class Benches:
                 self._blobs.put(content)
             self._book.add_suite(found)
         frozen = replace(policy, gate=replace(policy.gate, suite=found.name, suite_digest=found.digest))
-        drawn = plan(found, frozen, lane)
         try:
-            start(drawn)
+            start(plan(found, frozen, lane))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"gate.criteria: {error}") from error
         return frozen

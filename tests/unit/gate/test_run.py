@@ -163,11 +163,12 @@ def test_a_bad_candidate_fails_and_is_not_loaded() -> None:
 
 
 def test_undecided_at_the_last_repeat() -> None:
-    """Too few repeats to prove anything are inconclusive, and nothing more is drawn than the most that is allowed."""
-    bed = Bed(gate={"min_repeats": 1, "max_repeats": 1})
+    """A candidate at the very edge is inconclusive, and nothing more is drawn than the most that is allowed."""
+    bed = Bed()
+    bed.studio.scores[10] = 0.6
     bed.run()
     assert bed.outcome.verdict == "inconclusive"
-    assert bed.document["repeats"] == 1
+    assert bed.document["repeats"] == bed.plan.gate.max_repeats
 
 
 def test_two_runs_at_once_count_once(undisturbed: Bed) -> None:

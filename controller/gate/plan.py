@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.core.policy import Gate, Policy
+from controller.core.spec import Digest
 from controller.core.suite import Prompt, Suite
 from controller.errors import UserError
 from controller.gate.applies import STABILITY_REPEATS, refusals
@@ -59,9 +60,10 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a bench may draw; `prompts` are those of the lane, by id."""
+    """Everything a bench may draw; `digest` is the suite's, `prompts` are those of the lane, by id."""
 
     suite: Suite
+    digest: Digest
     policy: Policy
     gate: Gate
     lane: str
@@ -85,7 +87,7 @@ class Plan:
     def repeat(self, repeat: int) -> tuple[Shot, ...]:
         """Return the pairs of a repeat, counted from 0, and after them what is drawn once more."""
         order = self._order(f"repeat {repeat}")
-        first = hash_of(self.suite.digest, f"first {repeat}") & 1
+        first = hash_of(self.digest, f"first {repeat}") & 1
         pairs = [shot for index, prompt in enumerate(order) for shot in _pair(prompt, repeat, (first + index) % 2)]
         return (*pairs, *self._again(repeat, order))
 
@@ -101,7 +103,7 @@ class Plan:
         if rate_per_s is None:
             return tuple(closed)
         level = f"r{rate_per_s:g}"
-        return (*closed, *self._level(level, _arrivals_s(self.suite.digest, level, rate_per_s)))
+        return (*closed, *self._level(level, _arrivals_s(self.digest, level, rate_per_s)))
 
     def _drawn_again(self, repeat: int, order: list[Prompt]) -> list[Prompt]:
         if any(item.metric == "reproducibility" and item.role == "guardrail" for item in self.gate.criteria):
@@ -133,7 +135,7 @@ class Plan:
                 yield Shot(key, ShotPhase.LOAD, prompt.id, prompt.seed(lap), lap, arm, level, due_s)
 
     def _order(self, purpose: str) -> list[Prompt]:
-        return sorted(self.prompts.values(), key=lambda prompt: hash_of(self.suite.digest, f"{purpose} {prompt.id}"))
+        return sorted(self.prompts.values(), key=lambda prompt: hash_of(self.digest, f"{purpose} {prompt.id}"))
 
 
 def plan(suite: Suite, policy: Policy, lane: str) -> Plan:
@@ -141,7 +143,7 @@ def plan(suite: Suite, policy: Policy, lane: str) -> Plan:
     problems = refusals(suite, policy, lane)
     if problems or policy.gate is None:
         raise UserError("\n".join(problems))
-    return Plan(suite, policy, policy.gate, lane, {prompt.id: prompt for prompt in suite.for_lane(lane)})
+    return Plan(suite, suite.digest, policy, policy.gate, lane, {prompt.id: prompt for prompt in suite.for_lane(lane)})
 
 
 def pair_key(repeat: int, prompt_id: str, arm: Arm) -> str:

@@ -49,7 +49,7 @@ def document(about: About, plan: Plan, assessment: GateAssessment, shots: Mappin
         "id": about.id,
         "rollout": about.rollout,
         "lane": plan.lane,
-        "suite": {"name": plan.suite.name, "version": plan.suite.version, "digest": plan.suite.digest},
+        "suite": {"name": plan.suite.name, "version": plan.suite.version, "digest": plan.digest},
         "candidate": {
             "name": about.candidate_name,
             "digest": about.candidate.digest,

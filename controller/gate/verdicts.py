@@ -104,7 +104,7 @@ def weigh(budget: Budget, evidence: Sequence[Evidence]) -> Weighed:
     harmful = log_harm >= -math.log(budget.false_revert)
     failed = frozenset(_confirmed(evidence, guardrails, budget) if harmful else ())
     dry = frozenset(_with_role(items, Role.DRY_RUN))
-    would_fail = dry & _confirmed(evidence, (*guardrails, *dry), budget)
+    would_fail = dry & _confirmed(evidence, (*guardrails, *dry), budget) if dry else dry
     verdicts = tuple(
         _judged(one, verdict_of(one.item, budget, one.summary, failed=index in failed | would_fail))
         for index, one in enumerate(evidence)

@@ -66,8 +66,8 @@ def of_quantile(incumbent: Law, level: float, factor: float, share: float) -> fl
 
 def of_rate(candidate: float, incumbent: float, share: float) -> float:
     """Return the floor for seeing that an event is more frequent."""
-    laws = (np.array([rate, 1.0 - rate]) for rate in (candidate, incumbent))
-    return LOG_NEEDED / two_sample(*laws, share, step=1.0)
+    ours, theirs = (np.array([rate, 1.0 - rate]) for rate in (candidate, incumbent))
+    return LOG_NEEDED / two_sample(ours, theirs, share, step=1.0)
 
 
 def of_mean(candidate: Floats, mean: float) -> float:

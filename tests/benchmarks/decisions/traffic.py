@@ -61,12 +61,12 @@ class Minutes:
 
     def mean(self) -> Floats:
         """Return the mean, NaN where there is no request."""
-        return np.divide(self.total, self.n, out=np.full(len(self.n), np.nan), where=self.n > 0)
+        return _divided(self.total, self.n)
 
     def variance(self) -> Floats:
         """Return the sample variance, NaN below two requests."""
         spread = self.squares - self.total**2 / np.maximum(self.n, 1.0)
-        return np.divide(spread, self.n - 1.0, out=np.full(len(self.n), np.nan), where=self.n > 1)
+        return _divided(spread, self.n - 1.0)
 
 
 def draw(setting: Setting, seed: int, run: int) -> Traffic:
@@ -84,7 +84,8 @@ def draw(setting: Setting, seed: int, run: int) -> Traffic:
         chosen = ~candidate & (rng.random(len(candidate)) < min(1.0, share / (1.0 - share)))
         for arm, kept in zip(arms, (candidate, ~candidate, chosen), strict=True):
             arm.append(every.kept(kept))
-    return Traffic(*(_joined(parts) for parts in arms), minutes=round(setting.duration_s / 60.0))
+    candidates, incumbents, baseline = (_joined(parts) for parts in arms)
+    return Traffic(candidates, incumbents, baseline, round(setting.duration_s / 60.0))
 
 
 def by_minute(arm: Arm, metric: str, minutes: int) -> Minutes:
@@ -92,7 +93,8 @@ def by_minute(arm: Arm, metric: str, minutes: int) -> Minutes:
     values = arm.values[metric]
     known = ~np.isnan(values)
     minute = np.minimum((arm.at_s[known] // 60.0).astype(np.int64), minutes - 1)
-    return Minutes(*(np.bincount(minute, values[known] ** power, minutes) for power in (0, 1, 2)))
+    sums = [np.bincount(minute, values[known] ** power, minutes).astype(np.float64) for power in (0.0, 1.0, 2.0)]
+    return Minutes(sums[0], sums[1], sums[2])
 
 
 def points(arm: Arm, statistic: str, metric: str, minutes: int) -> Floats:
@@ -108,6 +110,10 @@ def points(arm: Arm, statistic: str, metric: str, minutes: int) -> Floats:
     at = np.minimum(np.cumsum(n) - n + rank, max(len(order) - 1, 0))
     found = values[known][order][at] if len(order) else np.full(minutes, np.nan)
     return np.where(n > 0, found, np.nan)
+
+
+def _divided(total: Floats, n: Floats) -> Floats:
+    return np.asarray(np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0))
 
 
 def _steps(setting: Setting, windows: int) -> Iterator[tuple[float, int, int]]:

@@ -154,6 +154,11 @@ def _check(policy: Policy) -> None:
         for index, item in enumerate(policy.criteria)
         if item.metric not in METRICS
     ]
+    faults += [
+        f"policy.criteria.{index}.metric: {item.metric} is measured in the offline gate alone; list it in policy.gate"
+        for index, item in enumerate(policy.criteria)
+        if item.metric in METRICS and METRICS[item.metric].offline
+    ]
     if not policy.stages or not policy.criteria:
         faults.append("policy: needs at least one stage and one criterion")
     faults += [

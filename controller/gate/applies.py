@@ -40,6 +40,8 @@ def refusals(suite: Suite, policy: Policy, lane: str) -> tuple[str, ...]:
     on = f"suite {suite.name} version {suite.version}"
     if not prompts:
         return (f"{on} has no prompt for lane {lane}",)
+    if not any(item.role is Role.GUARDRAIL and item.statistic != "law" for item in gate.criteria):
+        return ("gate.criteria: no guardrail that a candidate could prove (law only finds harm); declare one",)
     problems = (
         (index, _refusal(item, gate, policy.budget, prompts, on))
         for index, item in enumerate(gate.criteria)

@@ -48,7 +48,7 @@ class Weighed:
         verdicts = {self.verdicts[index].verdict for index in self.guardrails}
         if Verdict.NO_EVIDENCE in verdicts:
             return Verdict.NO_EVIDENCE
-        return Verdict.INCONCLUSIVE if self.unproven else Verdict.PASS
+        return Verdict.INCONCLUSIVE if self.unproven or not self.guardrails else Verdict.PASS
 
     @property
     def unproven(self) -> tuple[int, ...]:

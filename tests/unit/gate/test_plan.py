@@ -137,6 +137,13 @@ def test_every_reason_for_refusing_a_gate_is_given_at_once() -> None:
         planned(score("logo", max_drop=0.1), rate(max_increase=0.001))
 
 
+@pytest.mark.parametrize("criterion", [latency(max_ratio=1.25, role=Role.WATCH), latency(statistic="law", max_ratio=2)])
+def test_a_gate_that_asks_for_no_proof_is_refused(criterion: Criterion) -> None:
+    """Nothing passes for want of anything to prove."""
+    with pytest.raises(UserError, match="no guardrail that a candidate could prove"):
+        planned(criterion)
+
+
 def test_a_suite_that_says_nothing_about_a_lane_is_refused() -> None:
     """A lane for which no prompt is meant can't be benched."""
     of = suite()

@@ -1,17 +1,23 @@
 """What may be asked about suites and benches: freeze a suite, start a bench, see how far it is and what came of it."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
+from controller.bench_ports import BenchBook, BenchRow, Blobs
 from controller.core.bench import Bench
 from controller.core.policy import Policy
 from controller.core.spec import ModelSpec
 from controller.errors import UserError
 from controller.gate.judge import start
 from controller.gate.plan import Plan, plan
-from controller.ports import AuditDraft, BenchBook, BenchRow, Blobs, LaneRow, Store
+from controller.ports import AuditDraft, LaneRow, Store
 from controller.schema.suite import LoadedSuite
+
+KEPT = 32
+"""Benches whose size is remembered, because those who watch ask twice a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Benches:
         self._store = store
         self._book = book
         self._blobs = blobs
+        self._due: dict[str, tuple[int, ...]] = {}
+        self._lock = threading.Lock()
 
     def freeze(self, policy: Policy, lane: str, suite: LoadedSuite | None) -> Policy:
         """Keep the suite of a policy's gate and return the policy with the suite's digest.
@@ -118,17 +126,31 @@ class Benches:
             raise UserError(f"there is no bench {bench_id!r}; GET /api/v1/benches lists them")
         return found[0]
 
+    def of_rollout(self, rollout: str) -> dict[str, Any] | None:
+        """Return a rollout's bench with its progress, None when it has none (yet)."""
+        rows = self._book.benches(rollout=rollout)
+        return {**_bench_row(rows[0]), **self._progress(rows[0])} if rows else None
+
     def _progress(self, row: BenchRow) -> dict[str, Any]:
         """Return how many images are due at least (one repeat more once those are drawn), and how long they take."""
-        gate = row.bench.policy.gate
-        suite = self._book.suite(gate.suite_digest) if gate is not None else None
-        if suite is None or row.outcome is not None:
+        if row.outcome is not None:
             return {"due": row.shots, "eta_s": None}
-        due = _due(plan(suite, row.bench.policy, row.bench.lane), row.shots)
+        due = next((due for due in self._dues(row.bench) if due >= row.shots), row.shots)
         pace_s = None
         if row.shots > 1 and row.first_shot_s is not None and row.last_shot_s is not None:
             pace_s = (row.last_shot_s - row.first_shot_s) / (row.shots - 1)
-        return {"due": due, "eta_s": None if pace_s is None else max(0, due - row.shots) * pace_s}
+        return {"due": due, "eta_s": None if pace_s is None else (due - row.shots) * pace_s}
+
+    def _dues(self, bench: Bench) -> tuple[int, ...]:
+        """Return how many images there are after as many repeats as must be, one more, and so on."""
+        with self._lock:
+            if bench.id not in self._due:
+                gate = bench.policy.gate
+                suite = self._book.suite(gate.suite_digest) if gate is not None else None
+                while len(self._due) >= KEPT:
+                    del self._due[next(iter(self._due))]
+                self._due[bench.id] = _due(plan(suite, bench.policy, bench.lane)) if suite is not None else ()
+            return self._due[bench.id]
 
     def _lane(self, name: str) -> LaneRow:
         lanes = self._store.world().lanes
@@ -140,13 +162,18 @@ class Benches:
         )
 
 
-def _due(drawn: Plan, shots: int) -> int:
-    due = len(drawn.warm_up()) + len(drawn.load())
-    for repeat in range(drawn.gate.max_repeats):
-        due += len(drawn.repeat(repeat))
-        if repeat + 1 >= drawn.gate.min_repeats and due >= shots:
-            break
-    return due
+def _due(drawn: Plan) -> tuple[int, ...]:
+    once = len(drawn.warm_up()) + len(drawn.load())
+    sizes = accumulate((drawn.size(repeat) for repeat in range(drawn.gate.max_repeats)), initial=once)
+    return tuple(sizes)[drawn.gate.min_repeats :]
+
+
+def progress_text(row: Mapping[str, Any] | None) -> str:
+    """Return how far an offline gate is, in one line; `row` as `of_rollout` returns it."""
+    if row is None or row["state"] == "waiting":
+        return "the offline gate waits until both arms are ready"
+    left = "" if row["eta_s"] is None else f", about {row['eta_s'] / 60:.0f} min left"
+    return f"running the offline gate {row['id']}: {row['shots']} of at least {row['due']} images{left}"
 
 
 def _bench_row(row: BenchRow) -> dict[str, Any]:

@@ -8,6 +8,7 @@ times; a rollout's before one that somebody asked for by itself, which then goes
 from collections.abc import Mapping, Sequence
 
 from controller.bench_keeper import BenchKeeper
+from controller.bench_ports import BenchBook, BenchRow
 from controller.core.bench import Bench
 from controller.core.facts import Check, Phase
 from controller.core.lane import Lane
@@ -16,7 +17,7 @@ from controller.core.states import State
 from controller.core.verdict import Verdict
 from controller.fleet_keeper import App, FleetKeeper
 from controller.gate.run import Runner
-from controller.ports import AuditDraft, BenchBook, BenchRow, Clock, LaneRow
+from controller.ports import AuditDraft, Clock, LaneRow
 
 
 class Benching:

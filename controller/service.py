@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from controller import noise
-from controller.benches import Benches
+from controller.benches import Benches, progress_text
 from controller.core.audit import AuditEntry
 from controller.core.judge import assess
 from controller.core.policy import Mode, Policy
 from controller.core.rollout import Rollout
 from controller.core.spec import ModelSpec
-from controller.core.states import TRANSITIONS, Kind
+from controller.core.states import TRANSITIONS, Kind, State
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
 from controller.ports import Catalog, Command, LaneRow, Store
@@ -194,8 +194,11 @@ class Service:
         last = rollout.epochs[-1].epoch if rollout.epochs else None
         settled_s = self._truth.settled_s(rollout.lane, last) if last is not None else None
         current = self._truth.totals(rollout.lane, [last]) if last is not None else WindowTally()
+        bench = self._benches.of_rollout(rollout_id)
         return {
             **rollout_view(rollout, self._assessment(rollout), totals, settled_s, current),
+            **({"waiting": progress_text(bench)} if rollout.state is State.BENCHING else {}),
+            "bench": bench,
             "noise": noise.view(
                 noise.last_measured(self._truth, rollout.lane), rollout.policy, rollout.incumbent.digest
             ),

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from controller.bench_ports import Drawn
 from controller.core.spec import ModelSpec
 from controller.errors import InvariantError, UnavailableError
-from controller.ports import Drawn
 from serving.backend import fault_of
 from serving.deadline import Deadlines
 from serving.names import MODEL_DEPLOYMENT, SCORERS_APP, SCORERS_DEPLOYMENT
@@ -24,7 +24,7 @@ MAX_CALLS: Final = 128
 
 
 class RayStudio:
-    """Implements `controller.ports.Studio`; usable from any thread of a process that has joined Ray."""
+    """Implements `controller.bench_ports.Studio`; usable from any thread of a process that has joined Ray."""
 
     def __init__(self) -> None:
         self._deadlines = Deadlines(MAX_CALLS)

@@ -15,7 +15,7 @@ BLOBS_VARIABLE = "SWAPGATE_BLOBS"
 
 
 class FsspecBlobs:
-    """Implements `controller.ports.Blobs`; usable from any thread.
+    """Implements `controller.bench_ports.Blobs`; usable from any thread.
 
     A file is there whole or not at all: a folder gets it by rename, an object store by one write.
     """

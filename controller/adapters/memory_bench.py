@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.adapters.memory import MemoryStore
+from controller.bench_ports import BenchOutcome, BenchRow
 from controller.core.bench import Bench
 from controller.core.spec import Digest, canonical_json
 from controller.core.suite import Suite
 from controller.errors import ConflictError, MissingBlobError
-from controller.ports import AuditDraft, BenchOutcome, BenchRow
+from controller.ports import AuditDraft
 
 
 @dataclass

@@ -10,11 +10,12 @@ from controller.adapters import postgres_audit
 from controller.adapters.database import Cursor, Database, Row
 from controller.adapters.postgres_lease import require_leader
 from controller.adapters.wakeup import REQUEST_CHANNEL
+from controller.bench_ports import BenchOutcome, BenchRow
 from controller.core.bench import Bench
 from controller.core.spec import canonical_json
 from controller.core.suite import Suite
 from controller.errors import ConflictError
-from controller.ports import AuditDraft, BenchOutcome, BenchRow
+from controller.ports import AuditDraft
 
 _ROWS: LiteralString = """
 SELECT b.value, b.verdict, b.reason, b.result, b.detail, extract(epoch FROM b.finished_at)::float8 AS finished_at_s,
@@ -27,7 +28,7 @@ FROM benches b LEFT JOIN rollouts r ON r.id = b.rollout, LATERAL (
 
 
 class PostgresBenchBook:
-    """Implements `controller.ports.BenchBook`."""
+    """Implements `controller.bench_ports.BenchBook`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

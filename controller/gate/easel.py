@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
+from controller.bench_ports import Blobs, Drawn, Scores, Studio
 from controller.core.bench import Bench
 from controller.core.policy import METRICS
 from controller.core.shot import Score, ShotResult
@@ -11,7 +12,7 @@ from controller.core.suite import Prompt
 from controller.errors import GatectlError, UnavailableError
 from controller.gate.patience import Patience, Pause
 from controller.gate.plan import Shot, ShotPhase
-from controller.ports import Blobs, Clock, Drawn, Scores, Studio
+from controller.ports import Clock
 from controller.stats.tally import Arm
 
 COMPARED = {ShotPhase.PAIR: "likeness", ShotPhase.AGAIN: "reproducibility"}

@@ -5,9 +5,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import groupby
 
+from controller.bench_ports import Drawn
 from controller.gate.patience import Pause
 from controller.gate.plan import Shot
-from controller.ports import Clock, Drawn
+from controller.ports import Clock
 
 MAX_IN_FLIGHT = 64
 """Of an open loop; what is due beyond that waits, and its waiting is not measured."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from controller.bench_ports import BenchBook, BenchOutcome, Blobs, Drawn, Studio
 from controller.core.bench import Bench
 from controller.core.shot import ShotResult
 from controller.core.spec import canonical_json
@@ -22,7 +23,7 @@ from controller.gate.loads import draw_load
 from controller.gate.patience import Pause
 from controller.gate.plan import Plan, Shot, ShotPhase, plan
 from controller.gate.result import About, document
-from controller.ports import AuditDraft, BenchBook, BenchOutcome, Blobs, Clock, Drawn, Studio
+from controller.ports import AuditDraft, Clock
 from controller.stats.tally import Arm
 
 

@@ -12,13 +12,14 @@ from controller.adapters.blobs import FsspecBlobs
 from controller.adapters.memory import MemoryStore
 from controller.adapters.memory_bench import MemoryBenchBook, MemoryBlobs
 from controller.adapters.postgres_bench import PostgresBenchBook
+from controller.bench_ports import BenchBook, BenchOutcome, Blobs
 from controller.core.bench import Bench
 from controller.core.policy import Criterion, Gate
 from controller.core.rollout import Rollout
 from controller.core.states import State
 from controller.core.suite import Category, Expectation, Prompt, Suite, Thing
 from controller.errors import ConflictError, InvariantError, MissingBlobError, UserError
-from controller.ports import AuditDraft, BenchBook, BenchOutcome, Blobs, Change
+from controller.ports import AuditDraft, Change
 from tests.contract.stores import Installation, in_memory, in_postgres
 from tests.contract.values import ADD_LANE, LANE, PROPOSE, ROLLOUT, first_split, moved, spec
 from tests.integration.postgres import database, database_url, postgres_server

@@ -7,9 +7,11 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ from controller.benches import Benches, BenchWish
 from controller.benching import Benching
 from controller.core.policy import Criterion, Gate
 from controller.core.suite import Category, Expectation, Prompt, Suite
+from controller.errors import UnavailableError
 from controller.fleet_keeper import FleetKeeper
 from controller.gate.run import Runner
 from controller.loop import Loop
@@ -63,7 +66,7 @@ GATE = Gate(
     criteria=(Criterion("text_accuracy", "mean", max_drop=0.6), Criterion("soundness", "mean", limit=0.5)),
 )
 GATED = replace(POLICY, gate=GATE, ready_timeout_s=300.0)
-PATIENCE_S = 300.0
+PATIENCE_S = 420.0
 
 
 @dataclass
@@ -111,12 +114,28 @@ class Controllers:
     def shots(self, bench: str) -> dict[str, dict]:
         return dict(self.book.shots(bench))
 
-    def finished(self, bench: str) -> dict:
-        return until(
-            f"{bench} over",
-            lambda: next((r for r in (self.benches.bench(bench),) if r["state"] == "finished"), None),
-            PATIENCE_S,
+    def wait(self, what: str, look: Callable[[], Any]) -> Any:
+        """Wait until `look` sees something truthy; a database that is slow for a moment is asked again."""
+
+        def patient() -> Any:
+            with suppress(UnavailableError):
+                return look()
+            return None
+
+        return until(what, patient, PATIENCE_S)
+
+    def drawn(self, bench: str, count: int) -> None:
+        self.wait(f"{count} images", lambda: len(self.shots(bench)) >= count)
+
+    def finished(self, bench: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.wait(
+            f"{bench} over", lambda: matching(self.benches.bench(bench), state="finished")
         )
+        return found
+
+
+def matching(row: dict[str, Any], **wanted: Any) -> dict[str, Any] | None:
+    return row if all(row[name] == value for name, value in wanted.items()) else None
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +184,11 @@ def test_whatever_dies_the_bench_resumes_and_repeats(controllers: Controllers) -
     """Scorers, a model and the controller die in the middle: each image counts once, as if nothing had died."""
     controllers.start("one")
     bench = controllers.benches.start(wish("with disturbances"), "ana")["id"]
-    until("the first pair", lambda: len(controllers.shots(bench)) >= 8, PATIENCE_S)
+    controllers.drawn(bench, 8)
     kill_scorers()
-    until("another pair", lambda: len(controllers.shots(bench)) >= 11, PATIENCE_S)
+    controllers.drawn(bench, 11)
     kill_model(controllers.book.benches(bench)[0].bench.apps[Arm.CANDIDATE])
-    until("yet another pair", lambda: len(controllers.shots(bench)) >= 14, PATIENCE_S)
+    controllers.drawn(bench, 14)
     controllers.stop("one")
     before = controllers.shots(bench)
     controllers.start("two")
@@ -210,11 +229,7 @@ def test_a_rollout_is_refused_at_the_gate(controllers: Controllers) -> None:
     suite = LoadedSuite(SUITE, {})
     proposal = Proposal("wrong", "preview", "imaging", "why not", wrong.spec, strict, "salt", suite=suite)
     rollout = controllers.service.propose(proposal, "ana")["id"]
-    view = until(
-        "the rollout over",
-        lambda: next((v for v in (controllers.service.rollout(rollout),) if not v["open"]), None),
-        PATIENCE_S,
-    )
+    view = controllers.wait("the rollout over", lambda: matching(controllers.service.rollout(rollout), open=False))
     assert view["state"] == "rejected"
     assert "offline gate: fail: text accuracy" in view["reason"]
     assert view["requests"]["candidate"] == 0

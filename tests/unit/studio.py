@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image
 
+from controller.bench_ports import Drawn
 from controller.core.policy import METRICS
 from controller.core.spec import ModelSpec, digest_of
 from controller.errors import UnavailableError
-from controller.ports import Drawn
 
 SINGLE = [name for name, metric in METRICS.items() if metric.offline or name == "text_accuracy"]
 

@@ -285,6 +285,20 @@ def test_progress_is_counted_and_estimated(world):
     assert row["eta_s"] == pytest.approx(2.0 * (row["due"] - 14))
 
 
+def test_a_rollout_tells_how_far_its_gate_is(world):
+    """While benching the rollout's page counts the images; afterwards it names the bench with its verdict."""
+    lines = []
+    world.studio.before = lambda _number: lines.append(world.service.rollout(rollout)["waiting"])
+    rollout = world.propose()
+    assert world.service.rollout(rollout)["bench"] is None
+    world.run_until(lambda: world.state() is State.OBSERVING)
+    assert lines[0] == "the offline gate waits until both arms are ready"
+    assert lines[9].startswith("running the offline gate b-0001: 9 of at least ")
+    view = world.service.rollout(rollout)
+    assert (view["bench"]["id"], view["bench"]["verdict"]) == ("b-0001", "pass")
+    assert view["waiting"].startswith("not advancing")
+
+
 def test_what_makes_no_sense_is_refused(world):
     """A suite nobody knows, a gate the suite can't judge, no gate, no reason, another size: each is told."""
     with pytest.raises(UserError, match="send it along"):

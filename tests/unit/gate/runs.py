@@ -9,12 +9,13 @@ from controller.adapters.clock import ManualClock
 from controller.adapters.memory import MemoryStore
 from controller.adapters.memory_bench import MemoryBenchBook, MemoryBlobs
 from controller.adapters.memory_lease import MemoryLease
+from controller.bench_ports import BenchOutcome
 from controller.core.bench import Bench
 from controller.core.policy import Criterion, Gate
 from controller.core.suite import Category, Expectation, Prompt, Suite
 from controller.gate.plan import Plan, plan
 from controller.gate.run import Runner
-from controller.ports import AuditDraft, BenchOutcome
+from controller.ports import AuditDraft
 from tests.contract.values import ADD_LANE, LANE, first_split, spec
 from tests.unit.core.values import POLICY
 from tests.unit.studio import ScriptedStudio

@@ -74,6 +74,9 @@ def test_what_does_not_exist_is_404(quiet: Desk, path: str) -> None:
     assert "preview" in answer.json()["error"]["message"] or "gatectl list" in answer.json()["error"]["message"]
 
 
+OFFLINE = {**proposal(spec())["policy"]["criteria"][0], "metric": "words"}
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -83,6 +86,10 @@ def test_what_does_not_exist_is_404(quiet: Desk, path: str) -> None:
         ({"candidate": {"provider": "fake"}}, "candidate.source"),
         ({"policy": {**proposal(spec())["policy"], "holdback": "0.02"}}, "policy.holdback"),
         ({"policy": {**proposal(spec())["policy"], "stages": []}}, "at least one stage"),
+        (
+            {"policy": {**proposal(spec())["policy"], "criteria": [OFFLINE]}},
+            "policy.criteria.0.metric: words is measured in the offline gate alone",
+        ),
         (
             {"policy": {**proposal(spec())["policy"], "budget": {"false_revert": 0, "false_promote": 2}}},
             "false_promote",

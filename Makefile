@@ -13,7 +13,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: install
 install: $(INSTALLED) ## Make .venv with every dependency as pinned in requirements.lock
@@ -37,6 +37,12 @@ demo: install ## Start everything, swap a good and a bad model on live traffic (
 test: install ## Run the tests (ARGS='-k policy' for some of them)
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
+.PHONY: coverage
+coverage: install ## Show that the tests of what decides, core and stats, take every branch
+	@$(BIN)/python -m coverage run -m pytest -q -m "not slow" \
+		tests/unit/core tests/unit/stats tests/unit/sim tests/property tests/statistics $(ARGS)
+	@$(BIN)/python -m coverage report
+
 .PHONY: check
 check: install ## Lint, formatting, types, import contracts, and drift of everything generated
 	@$(BIN)/ruff check .
@@ -52,6 +58,10 @@ bench: install ## Measure what the README states, and run the long calibration o
 	@$(BIN)/python -m tests.benchmarks.bench_gateway
 	@$(BIN)/python -m tests.benchmarks.bench_platform
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+.PHONY: bench-decisions
+bench-decisions: install ## Measure our decisions against other tools' rules and the information floor (ARGS=--quick)
+	@$(BIN)/python -m tests.benchmarks.decisions $(ARGS)
 
 .PHONY: lock
 lock: ## Pin the newest versions that pyproject.toml allows; run `make check test` afterwards

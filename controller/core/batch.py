@@ -7,13 +7,12 @@ put together into the `Judge` of any moment, for `judge.assess` to say what it m
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from controller.core.judge import Judge, Position
 from controller.core.policy import Policy
 from controller.stats import sample_ratio
 from controller.stats.batch import Path, fold_many
-from controller.stats.columns import Columns, Floats, Ints
+from controller.stats.columns import Columns, Ints
+from controller.stats.course import Course
 from controller.stats.sample_ratio import SampleRatio
 from controller.stats.state import ProcessState
 from controller.stats.tally import WINDOW_S
@@ -56,11 +55,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a slot said after each window; `mirror_harm` and `log_sample_ratio` are 0 where it keeps none."""
+    """What a slot said after each window; `mirror` (harm) and `sample_ratio` are None where it keeps none."""
 
     path: Path
-    mirror_harm: Floats
-    log_sample_ratio: Floats
+    mirror: Course | None
+    sample_ratio: Course | None
 
 
 def slots_of(judge: Judge) -> tuple[Slot, ...]:
@@ -97,17 +96,18 @@ def judge_of(policy: Policy, slots: Sequence[Slot]) -> Judge:
 def fold_slot(slot: Slot, span: Span) -> tuple[Slot, Said]:
     """Let one process read all windows of a span; return what it said after each."""
     columns = span.columns[slot.process.setting.metric]
-    if not len(span.windows):
-        return slot, Said(fold_many(slot.process, span.share, columns)[1], np.zeros(0), np.zeros(0))
     process, path = fold_many(slot.process, span.share, columns)
-    nothing = np.zeros(len(span.windows))
-    mirror, mirror_harm = slot.mirror, nothing
-    if mirror is not None:
-        mirror, mirrored = fold_many(mirror, 1 - span.share, columns.swapped())
-        mirror_harm = mirrored.log_harm
-    counted, log_sample_ratio = slot.sample_ratio, nothing
-    if counted is not None:
-        counted, log_sample_ratio = sample_ratio.fold_many(counted, span.share, span.incumbents, span.candidates)
+    mirror = counted = mirror_harm = log_sample_ratio = None
+    if slot.mirror is not None:
+        mirror, mirrored = fold_many(slot.mirror, 1 - span.share, columns.swapped())
+        mirror_harm = mirrored.harm
+    if slot.sample_ratio is not None:
+        counted, log_sample_ratio = sample_ratio.fold_many(
+            slot.sample_ratio, span.share, span.incumbents, span.candidates
+        )
+    said = Said(path, mirror_harm, log_sample_ratio)
+    if not len(span.windows):
+        return slot, said
     seen = span.windows[span.candidates > 0]
     images = slot.images.get(span.stage, 0) + int(span.candidates.sum())
     after = Slot(
@@ -118,4 +118,4 @@ def fold_slot(slot: Slot, span: Span) -> tuple[Slot, Said]:
         sample_ratio=counted,
         last_evidence_s=(int(seen[-1]) + 1.0) * WINDOW_S if len(seen) else slot.last_evidence_s,
     )
-    return after, Said(path, mirror_harm, log_sample_ratio)
+    return after, said

@@ -22,11 +22,10 @@ from controller.stats.paired import PRIOR_SCALE, symmetry_growth
 from controller.stats.setting import CriterionSetting, Kind
 from controller.stats.state import ProcessState
 from controller.stats.tally import Arm, WindowTally
+from controller.stats.wealth import FIRST_STAKE
 
 _NO_GROWTH = 1e-9
 _NODES = 41
-START_WEIGHT = 0.75
-"""The first start's part of the harm mixture (statistics reference §8.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def growth(
     if found is None:
         return None
     weight = np.concatenate((incumbent.weight * (1.0 - share), candidate.weight * share))
-    return Growth(found[0 if harm else 1], weight, share)
+    return Growth((found.harm if harm else found.safety).rows(), weight, share)
 
 
 def _by_blocks(
@@ -184,7 +183,7 @@ def _log_moments(law: Law, tuning: LawTuning) -> tuple[float, float]:
 
 def log_harm_needed(false_revert: float, part: float) -> float:
     """Return the log e-value that one criterion alone must reach; `part`: its weight among the guardrails'."""
-    return -math.log(false_revert) - math.log(part) - math.log(START_WEIGHT)
+    return -math.log(false_revert) - math.log(part) - math.log(FIRST_STAKE)
 
 
 def is_tested(setting: CriterionSetting) -> bool:

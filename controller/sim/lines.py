@@ -7,7 +7,7 @@ signs only say when to ask, never what the answer is: a run that asks at every m
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,12 @@ import numpy as np
 from controller.core.batch import Said, Slot, Span, fold_slot
 from controller.core.judge import LOG_SAMPLE_RATIO_NEEDED
 from controller.core.policy import Policy, Role
-from controller.stats import criterion, sample_ratio
+from controller.stats import criterion, report, sample_ratio
 from controller.stats.columns import Bools, Floats, Ints
+from controller.stats.course import Course
 from controller.stats.setting import Statistic
 from controller.stats.tally import WINDOW_S
+from controller.stats.wealth import log_sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Lines:
 
         `min_images`, `proof`: what the rollout's stage asks for.
         """
+        if self._is_steady(min_images, proof=proof):
+            return None
         moments = self.moments(after_s, until_s)
         if not len(moments):
             return None
@@ -114,20 +118,62 @@ class Lines:
         flipped = np.flatnonzero((flags[:, 1:] != flags[:, :1]).any(axis=0))
         return float(moments[flipped[0]]) if flipped.size else None
 
+    def images(self, now_s: float) -> int:
+        """Return the candidate requests that a process has read by a moment, of the one that has read most."""
+        return max(
+            sum(slot.images.values()) + sum(int(read.span.candidates[: read.read_by(now_s)].sum()) for read in reads)
+            for slot, reads in zip(self._slots, self._reads, strict=True)
+        )
+
     def silent_until(self, since_s: float, patience_s: float) -> float:
         """Return when nothing will have been heard of a candidate request for so long, as far as was read ahead."""
         latest_s = max(since_s, *(slot.last_evidence_s or since_s for slot in self._slots))
-        ends: list[Floats] = [np.array([latest_s])]
-        times: list[Floats] = [np.array([-math.inf])]
-        for read in (read for reads in self._reads for read in reads):
-            shown = read.span.candidates > 0
-            ends.append(np.asarray((read.span.windows[shown] + 1.0) * WINDOW_S, dtype=np.float64))
-            times.append(read.times_s[shown])
-        found, inverse = np.unique(np.maximum(np.concatenate(ends), since_s), return_inverse=True)
-        earliest = np.full(len(found), np.inf)
-        np.minimum.at(earliest, inverse, np.concatenate(times))
-        silent = np.flatnonzero(np.append(earliest[1:], np.inf) > found + patience_s)
-        return float(found[silent[0]] + patience_s)
+        for at, span in enumerate(self._spans):
+            heard_s = np.full(len(span.windows), np.inf)
+            for read in (reads[at] for reads in self._reads):
+                heard_s[: read.first] = -np.inf
+                np.minimum(heard_s[read.first :], read.times_s, out=heard_s[read.first :])
+            shown = span.candidates > 0
+            ends_s = np.maximum((span.windows[shown] + 1.0) * WINDOW_S, latest_s)
+            before_s = np.append(latest_s, ends_s)
+            silent = np.flatnonzero(heard_s[shown] > before_s[:-1] + patience_s)
+            if silent.size:
+                return float(before_s[silent[0]] + patience_s)
+            latest_s = float(before_s[-1])
+        return latest_s + patience_s
+
+    def _is_steady(self, min_images: int, *, proof: bool) -> bool:
+        """Say whether bounds show that no sign is given at any moment that was read ahead, so that none flips."""
+        log_fail = -math.log(self._policy.budget.false_revert)
+        harms = [self._bound(index, lambda said: said.path.harm, 0) for index in range(len(self._slots))]
+        weighted = np.array([harms[index] for index in self._guardrails]) + self._log_weights[:, 0]
+        if log_sum(weighted.tolist()) >= log_fail or harms[-1] >= log_fail:
+            return False
+        counted = self._slots[-1].sample_ratio
+        courses = (read.said.sample_ratio for read in self._reads[-1])
+        ratios = [0.0 if counted is None else sample_ratio.log_e(counted), *(c.bound() for c in courses if c)]
+        if max(ratios) >= LOG_SAMPLE_RATIO_NEEDED:
+            return False
+        if any(slot.mirror is not None and harms[at] >= log_fail for at, slot in enumerate(self._slots)):
+            return False
+        return not self._may_be_ready(min_images, proof=proof)
+
+    def _may_be_ready(self, min_images: int, *, proof: bool) -> bool:
+        """Say whether the stage could have all it asks for at some moment that was read ahead."""
+        for index in self._guardrails:
+            after = self._reads[index][-1].after if self._reads[index] else self._slots[index]
+            few = after.images.get(max(after.images, default=-1), 0) < min_images
+            if few or after.process.candidate.n < self._policy.criteria[index].min_images:
+                return False
+        if not proof:
+            return True
+        log_pass = -math.log(self._policy.budget.false_promote)
+        return all(self._bound(index, lambda said: said.path.safety, 1) >= log_pass for index in self._provable)
+
+    def _bound(self, index: int, course: Callable[[Said], Course], side: int) -> float:
+        """Return what a process's log e-value never exceeds; `side`: 0 for harm, 1 for safety."""
+        first = report.log_e_values(self._slots[index].process)[side]
+        return max(first, *(course(read.said).bound() for read in self._reads[index]), -math.inf)
 
     def _flags(self, moments: Floats, min_images: int, *, proof: bool) -> Bools:
         """Return every sign (rows) at every moment; which side of its threshold a number stands on."""
@@ -164,7 +210,7 @@ class Lines:
         slot, reads = self._slots[index], self._reads[index]
         n_read = np.searchsorted(np.concatenate([np.zeros(0), *(read.times_s for read in reads)]), moments, "right")
         first = criterion.summary(slot.process)
-        mirror = criterion.summary(slot.mirror).log_harm if slot.mirror is not None else 0.0
+        mirror = report.log_e_values(slot.mirror)[0] if slot.mirror is not None else 0.0
         ratio = sample_ratio.log_e(slot.sample_ratio) if slot.sample_ratio is not None else 0.0
         stages = [np.array([max(slot.images, default=-1)]), *(np.full(len(r.times_s), r.span.stage) for r in reads)]
         latest = np.concatenate(stages)
@@ -173,13 +219,16 @@ class Lines:
         images += slot.images.get(int(latest[-1]), 0)
 
         def path(initial: float, *later: Floats) -> Floats:
-            return np.concatenate((np.array([initial]), *later))[n_read]
+            values = np.concatenate((np.array([initial]), *later))
+            return values[n_read] if later else np.full(len(n_read), initial)
 
         return _Series(
             log_harm=path(first.log_harm, *(read.said.path.log_harm for read in reads)),
             log_safety=path(first.log_safety, *(read.said.path.log_safety for read in reads)),
-            mirror_harm=path(mirror, *(read.said.mirror_harm for read in reads)),
-            log_sample_ratio=path(ratio, *(read.said.log_sample_ratio for read in reads)),
+            mirror_harm=path(mirror, *(read.said.mirror.values() for read in reads if read.said.mirror)),
+            log_sample_ratio=path(
+                ratio, *(read.said.sample_ratio.values() for read in reads if read.said.sample_ratio)
+            ),
             evident=path(
                 float(None not in {first.incumbent, first.candidate}),
                 *(read.said.path.evident.astype(np.float64) for read in reads),

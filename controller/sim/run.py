@@ -26,7 +26,7 @@ from controller.sim.rows import Rows
 from controller.sim.world import START_S, World
 from controller.stats.tally import WINDOW_S
 
-FIRST_ROWS, MOST_ROWS = 128, 16_384
+FIRST_ROWS, GROWTH, MOST_ROWS = 128, 4, 16_384
 """Requests drawn ahead at once: few after a step, because what lies beyond the next one is drawn anew."""
 _MOMENT_S = 1e-3
 EVENTS_A_TICK = 6
@@ -130,8 +130,9 @@ class Run:
     def _draw(self) -> float:
         """Draw requests ahead under the split in force; return until when."""
         window = int(self._now_s // WINDOW_S)
-        n_windows = int(np.clip(self._chunk / (self._scenario.rate_per_s * WINDOW_S), 1, MOST_ROWS))
-        self._chunk = min(2 * self._chunk, MOST_ROWS)
+        left = math.ceil((self._end_s - window * WINDOW_S) / WINDOW_S)
+        n_windows = int(np.clip(self._chunk / (self._scenario.rate_per_s * WINDOW_S), 1, min(left, MOST_ROWS)))
+        self._chunk = min(GROWTH * self._chunk, MOST_ROWS)
         self._epoch = self._rollout.epochs[-1]
         self._rows = self._world.draw(self._now_s, n_windows, _share(self._epoch), self._already)
         self._lines.extend(self._span(self._rows))
@@ -233,8 +234,7 @@ class Run:
 
     def _so_far(self) -> tuple[int, float, int]:
         """Return the candidate images read, the seconds passed, and the images that users got."""
-        images = max(sum(slot.images.values()) for slot in self._lines.slots(self._now_s))
-        return images, self._now_s - START_S, self._seen_so_far()
+        return self._lines.images(self._now_s), self._now_s - START_S, self._seen_so_far()
 
     def _outcome(self) -> str:
         match self._rollout.state:

@@ -6,8 +6,10 @@ under another load (all traffic on one arm, a model being loaded beside it), is 
 kept. Tuning constants cost power when wrong, never validity (P4 of statistics.md §0.1).
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from controller.stats.tally import Cells, add_cells
 
@@ -15,7 +17,7 @@ GENERATION = 4000
 FIRST_GENERATION = 50
 MIN_CLASS = 20
 MAX_CLASSES = 16
-RETUNE_LEAST, RETUNE_MOST = 20, 500
+RETUNE_LEAST, RETUNE_MOST = 20, 1000
 
 ClassCells = Mapping[str, Cells]
 
@@ -42,8 +44,19 @@ class Baseline:
 
     @property
     def wants_tuning(self) -> bool:
-        """Say whether the sample grew by a tenth, between RETUNE_LEAST and RETUNE_MOST requests."""
-        return self.n_untuned >= min(max(RETUNE_LEAST, self.n // 10), RETUNE_MOST)
+        """Say whether there is enough to tune with and a fifth of it came in since the last tuning."""
+        return self._wants_tuning(0)
+
+    @property
+    def until_change(self) -> int:
+        """Return after how many more requests the constants or the generation change."""
+        until_tuning = bisect_left(range(RETUNE_MOST), True, key=self._wants_tuning)
+        return min(until_tuning, self.capacity - self.n_recent)
+
+    def _wants_tuning(self, more: int) -> bool:
+        """Say so of the sample with `more` requests; once it does, it does with still more too."""
+        grown = min(max(RETUNE_LEAST, (self.n + more) // 5), RETUNE_MOST)
+        return self.n + more >= MIN_CLASS and self.n_untuned + more >= grown
 
     def classes(self) -> dict[str, Cells]:
         """Return the counts of both generations."""
@@ -76,11 +89,13 @@ def add_classes(left: ClassCells, right: ClassCells) -> dict[str, Cells]:
 
 def count(classes: ClassCells) -> int:
     """Return the requests in all classes."""
-    return sum(sum(cells.values()) for cells in classes.values())
+    return sum([sum(cells.values()) for cells in classes.values()])
 
 
-def pooled(classes: ClassCells) -> dict[int, int]:
+def pooled(classes: ClassCells) -> Cells:
     """Return the counts of all classes together."""
+    if len(classes) == 1:
+        return next(iter(classes.values()))
     total: dict[int, int] = {}
     for cells in classes.values():
         total = add_cells(total, cells)
@@ -96,10 +111,6 @@ def known_classes(classes: ClassCells) -> tuple[str, ...]:
 
 def quantile_cell(cells: Mapping[int, float], level: float) -> int:
     """Return the first cell at which the weight reaches `level` of the whole; needs a positive weight."""
-    ordered = sorted(cell for cell in cells if cells[cell] > 0)
-    target, reached = level * sum(cells[cell] for cell in ordered), 0.0
-    for cell in ordered[:-1]:
-        reached += cells[cell]
-        if reached >= target:
-            return cell
-    return ordered[-1]
+    ordered = sorted([cell for cell, weight in cells.items() if weight > 0])
+    reached = list(accumulate(map(cells.__getitem__, ordered)))
+    return ordered[min(bisect_left(reached, level * reached[-1]), len(ordered) - 1)]

@@ -5,19 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from controller.stats.baseline import MIN_CLASS, RETUNE_LEAST, RETUNE_MOST, ClassCells, add_to_baseline
-from controller.stats.columns import Bools, Columns, Ints
+from controller.stats.baseline import ClassCells, add_to_baseline
+from controller.stats.columns import NO_VALUE, Bools, Columns
 from controller.stats.criterion import TUNED, tune
-from controller.stats.factors import has_value
-from controller.stats.normal import Shifts
 from controller.stats.quantile import CLIMB_CELLS
 from controller.stats.report import is_latency
 from controller.stats.state import Pending, ProcessState, Tuning
-
-_LOOK_AHEAD = 2048
-"""Windows searched for the next change at once; a segment that ends without one is followed by the next."""
-_SPAN = 2**16
-"""More than there are cells, so that (class, cell) is one number."""
+from controller.stats.stretch import Stretch
 
 
 class Release:
@@ -35,7 +29,7 @@ class Release:
         before = [(entry, *row) for entry, item in enumerate(state.pending) for row in self._rows_of(item.classes)]
         tunes = ~columns.candidate if self._moves else np.zeros(len(columns.cell), dtype=np.bool_)
         self._row = np.flatnonzero(tunes)  # of the batch's rows, those that tune
-        window_of_row = np.repeat(np.arange(len(columns.windows)), np.diff(columns.starts))[self._row]
+        window_of_row = columns.by_row(np.arange(len(columns.windows)))[self._row]
         old = np.array(before, dtype=np.int64).reshape(-1, 4)
         waiting = np.array([item.window for item in state.pending], dtype=np.int64)
         # A window that goes on is one entry with what was pending of it.
@@ -68,22 +62,26 @@ class Release:
         first = 0
         while first < n_windows:
             self._release(int(due[first]))
-            last = first + 1 + self._next_change(due[first + 1 : first + _LOOK_AHEAD])
+            changed = np.searchsorted(self._added, self._added[self._at] + self._state.baseline.until_change)
+            last = max(first + 1, int(np.searchsorted(due, changed)))
             yield first, last
             first = last
         if n_windows:
             self._release(int(due[-1]))
 
-    def note(self, first: int, rows: Columns, shifts: Shifts, late: int) -> None:
-        """Fill in the cells of the windows from `first` on, as read under the constants in force."""
+    def note(self, item: Stretch) -> None:
+        """Fill in the cells of requests that a stretch read without a value, under the constants in force."""
         if not self._latency or not self._moves:
             return
-        start = int(self._columns.starts[first])
-        low, high = np.searchsorted(self._row, (start, start + len(rows.cell)))
-        inside = self._row[low:high] - start
-        of_kind = np.array([shifts.of(name) for name in rows.names], dtype=np.int64)
-        cells = np.where(has_value(rows), rows.cell, of_kind[rows.kind] + late + CLIMB_CELLS)
-        self._cell[self._n_old_rows + low : self._n_old_rows + high] = cells[inside]
+        columns = self._columns
+        start, end = columns.starts[[item.first, item.last]].tolist()
+        without = columns.cell[start:end] == NO_VALUE
+        if columns.known_s is not None and self._state.setting.is_elapsed:
+            without |= columns.known_s[start:end] > item.age_s
+        rows = start + np.flatnonzero(without & ~columns.candidate[start:end])
+        of_kind = np.array([item.shifts.of(name) for name in columns.names], dtype=np.int64)
+        places = self._n_old_rows + np.searchsorted(self._row, rows)
+        self._cell[places] = of_kind[columns.kind[rows]] + item.late + CLIMB_CELLS
 
     def finish(self, state: ProcessState) -> ProcessState:
         """Return the state with this baseline, these constants and what is still pending."""
@@ -99,7 +97,7 @@ class Release:
         """Say which rows have a value at the age of a criterion that is read when everything is decided."""
         known = np.ones(len(self._n), np.bool_)
         columns, setting = self._columns, self._state.setting
-        seen = has_value(columns)
+        seen = columns.cell != NO_VALUE
         if columns.known_s is not None and setting.is_elapsed:
             seen &= columns.known_s <= np.ceil(setting.decided_s)
         known[self._n_old_rows :] = seen[self._row]
@@ -111,39 +109,32 @@ class Release:
                 self._names.append(name)
             yield from ((self._names.index(name), cell, n) for cell, n in cells.items())
 
-    def _next_change(self, due: Ints) -> int:
-        """Return how many windows later the constants or the generation may change first."""
-        baseline = self._state.baseline
-        added = self._added[due] - self._added[self._at]
-        n = baseline.n + added
-        wanted = np.minimum(np.maximum(RETUNE_LEAST, n // 10), RETUNE_MOST)
-        changes = (n >= MIN_CLASS) & (baseline.n_untuned + added >= wanted)
-        changes |= baseline.n_recent + added >= baseline.capacity
-        found = np.flatnonzero(changes)
-        return int(found[0]) if found.size else len(due)
-
     def _release(self, until: int) -> None:
         """Count the entries before `until` and tune when the baseline grew enough."""
         if until <= self._at:
             return
-        state = self._state
+        baseline = self._state.baseline
         while self._at < until:
-            room = state.baseline.capacity - state.baseline.n_recent
+            room = baseline.capacity - baseline.n_recent
             full = int(np.searchsorted(self._added, self._added[self._at] + room))  # entries after which it turns
             last = min(max(full, self._at + 1), until)
-            state = replace(state, baseline=add_to_baseline(state.baseline, self._classes(self._at, last)))
+            baseline = add_to_baseline(baseline, self._classes(self._at, last))
             self._at = last
-        self._state = tune(state)
+        self._state = tune(replace(self._state, baseline=baseline))
 
     def _classes(self, first: int, last: int) -> ClassCells:
         """Return the outcomes of the entries first..last - 1 by class."""
         low, high = np.searchsorted(self._entry, (first, last))
-        kept = self._n[low:high] > 0
-        keys = self._kind[low:high][kept] * _SPAN + self._cell[low:high][kept] + _SPAN // 2
-        found, inverse = np.unique(keys, return_inverse=True)
-        counts = np.bincount(inverse, weights=self._n[low:high][kept]).astype(np.int64)
+        kind, cell, n = self._kind[low:high], self._cell[low:high], self._n[low:high]
+        if not n.all():
+            kind, cell, n = kind[n > 0], cell[n > 0], n[n > 0]
+        if not len(n):
+            return {}
+        lowest = int(cell.min())
+        width = int(cell.max()) - lowest + 1
+        counts = np.bincount(kind * width + (cell - lowest), weights=n)
+        found = np.flatnonzero(counts)
         classes: dict[str, dict[int, int]] = {}
-        for key, n in zip(found.tolist(), counts.tolist(), strict=True):
-            kind, cell = divmod(key, _SPAN)
-            classes.setdefault(self._names[kind], {})[cell - _SPAN // 2] = n
+        for key, count in zip(found.tolist(), counts[found].astype(np.int64).tolist(), strict=True):
+            classes.setdefault(self._names[key // width], {})[key % width + lowest] = count
         return classes

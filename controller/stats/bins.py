@@ -10,7 +10,9 @@ addition and a replay is exact on any machine. Three axes:
 """
 
 import math
+from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 
 CELLS_PER_DECADE = 232
 LOG_LOWEST = -7 * CELLS_PER_DECADE  # 1e-7
@@ -51,13 +53,27 @@ def cell_of(axis: Axis, value: float) -> int:
 
 def value_of(axis: Axis, cell: int) -> float:
     """Return the value that stands for a cell: the geometric middle on LOG, the exact value elsewhere."""
+    return meaning(axis)(cell)
+
+
+def meaning(axis: Axis) -> Callable[[int], float]:
+    """Return the function that gives the value of a cell."""
     match axis:
         case Axis.LOG:
-            return float(10.0 ** ((cell + 0.5) / CELLS_PER_DECADE))
+            return _middle
         case Axis.SCORE:
-            return cell / SCORE_CELLS
+            return _score
         case Axis.BINARY:
-            return float(cell)
+            return float
+
+
+@lru_cache(maxsize=2**13)
+def _middle(cell: int) -> float:
+    return float(10.0 ** ((cell + 0.5) / CELLS_PER_DECADE))
+
+
+def _score(cell: int) -> float:
+    return cell / SCORE_CELLS
 
 
 def lower_edge(cell: int) -> float:

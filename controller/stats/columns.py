@@ -17,7 +17,7 @@ from controller.stats.tally import Arm, ClassTally, WindowTally
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-_Number = TypeVar("_Number", np.float64, np.int64)
+Number = TypeVar("Number", Floats, Ints)
 
 NO_VALUE = 2**30
 """The cell of requests without a value: beyond every threshold."""
@@ -62,11 +62,17 @@ class Columns:
             self.windows, self.starts, self.names, ~self.candidate, self.kind, self.cell, self.n, self.known_s
         )
 
-    def sums(self, per_row: NDArray[_Number]) -> NDArray[_Number]:
+    def sums(self, per_row: Number) -> Number:
         """Return the sum of each window's rows, along the last axis."""
         if per_row.shape[-1] == len(self.windows):
             return per_row
-        return np.asarray(np.add.reduceat(per_row, self.starts[:-1], axis=-1))
+        return np.add.reduceat(per_row, self.starts[:-1], axis=-1)
+
+    def by_row(self, per_window: Number) -> Number:
+        """Return each window's value for each of its rows, along the last axis."""
+        if len(self.cell) == len(self.windows):
+            return per_window
+        return np.repeat(per_window, np.diff(self.starts), axis=-1)
 
 
 def cells_of(axis: Axis, values: Floats) -> Ints:

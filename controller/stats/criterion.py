@@ -27,7 +27,7 @@ from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, t
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import Pending, ProcessState, Reading, Summary, Tuning
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
-from controller.stats.wealth import RESTART_REQUESTS, grow, grow_wealth, open_wealth, restart
+from controller.stats.wealth import grow, grow_wealth, open_wealth, restart
 
 __all__ = [
     "CriterionSetting",
@@ -44,7 +44,8 @@ __all__ = [
 
 LIMITS = frozenset({Kind.LIMIT_EVENT, Kind.LIMIT_MEAN, Kind.LIMIT_MAX})
 TUNED = frozenset({Kind.QUANTILE, Kind.LAW, Kind.BLOCK, Kind.MEAN})
-MIN_START_REQUESTS = 50
+MIN_START_IMAGES = 10
+"""Candidate images since the latest start without which a new share does not begin another."""
 
 
 def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
@@ -128,13 +129,12 @@ def summary(state: ProcessState) -> Summary:
 def _grow_now(state: ProcessState, reading: Reading, seen: Views | None) -> ProcessState:
     state = restart_if_due(state, reading.share)
     grown = evidence.grow_by(state.setting, state.tuning, state.interval, reading, seen)
-    n = 0 if state.setting.kind in LIMITS else reading.tally.assigned(Arm.INCUMBENT)
     return replace(
         state,
         harm=grow_wealth(state.harm, grown.harm) if grown.harm else state.harm,
         safety=grow(state.safety, grown.safety) if grown.safety else state.safety,
         interval=grown.interval,
-        n_since_start=state.n_since_start + n + reading.tally.assigned(Arm.CANDIDATE),
+        n_since_start=state.n_since_start + reading.tally.assigned(Arm.CANDIDATE),
     )
 
 
@@ -146,7 +146,7 @@ def _grow_block(state: ProcessState, reading: Reading, seen: Views) -> ProcessSt
     if isinstance(state.tuning, LawTuning):
         totals = block.value_sum(seen.candidate, state.tuning), block.value_sum(seen.incumbent, state.tuning)
         now = block.add(now, reading.share, n, totals)
-    return replace(state, block=now, n_since_start=state.n_since_start + sum(n))
+    return replace(state, block=now, n_since_start=state.n_since_start + n[0])
 
 
 def turn_block(state: ProcessState, window: int, share: float) -> ProcessState:
@@ -209,13 +209,17 @@ def tune(state: ProcessState) -> ProcessState:
 
 
 def restart_if_due(state: ProcessState, share: float) -> ProcessState:
-    """Begin a new start of the harm mixture at a new share and every RESTART_REQUESTS requests (§8.2)."""
+    """Begin a new start of the harm mixture at a new share and after so many candidate images (§8.2)."""
     if state.start_share is None:
         return replace(state, start_share=share)
-    moved = share != state.start_share and state.n_since_start >= MIN_START_REQUESTS
-    if not moved and state.n_since_start < RESTART_REQUESTS:
+    if state.n_since_start < images_to_start(state, share):
         return state
     return replace(state, harm=restart(state.harm), start_share=share, n_since_start=0)
+
+
+def images_to_start(state: ProcessState, share: float) -> int:
+    """Return after how many candidate images since the latest start the next one is due at a share."""
+    return state.harm.images_to_start if share == state.start_share else MIN_START_IMAGES
 
 
 def _incumbent_classes(

@@ -1,112 +1,150 @@
 """The arms' estimates after many windows at once: `estimate.add_latencies` and `add_values` in numpy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.stats.columns import Bools, Columns, Floats, Ints
+from controller.stats.columns import NO_VALUE, Bools, Columns, Ints
 from controller.stats.criterion import LIMITS
 from controller.stats.estimate import ArmEstimate
 from controller.stats.factors import centres, has_value, losses
-from controller.stats.mean import MeanTuning
-from controller.stats.normal import Shifts
 from controller.stats.report import is_latency
 from controller.stats.setting import Kind
-from controller.stats.state import ProcessState, Tuning
+from controller.stats.state import ProcessState
+from controller.stats.stretch import Stretches
 
 
-@dataclass(slots=True)
-class _Arm:
-    """What one arm showed so far in this batch."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read, window by window: both arms have shown a value; candidate requests whose value was read."""
 
-    raw: list[Ints] = field(default_factory=list)
-    relative: list[Ints] = field(default_factory=list)
-    n: list[Ints] = field(default_factory=list)
-    residual: float = 0.0
-    read: int = 0
-    without: int = 0
-    late_from: int | None = None
+    evident: Bools
+    n_candidate: Ints
 
 
-class Estimates:
-    """Collects what both arms showed, segment by segment."""
+def estimate(
+    state: ProcessState, share: float, columns: Columns, rows: Columns, shown: Stretches
+) -> tuple[ProcessState, Seen]:
+    """Return the state with the estimates of all windows, and what was read after each.
 
-    def __init__(self, state: ProcessState, share: float, columns: Columns) -> None:
-        self._state = state
-        self._latency = is_latency(state.setting)
-        self._weights = (1.0, 1.0) if state.setting.kind in LIMITS else (share, 1.0 - share)
-        self._arms = (_Arm(), _Arm())  # incumbent, candidate
-        self._shown = np.zeros((2, len(columns.windows)), dtype=np.bool_)
-        self._read = np.zeros(len(columns.windows), dtype=np.int64)
+    `rows`: the last of the columns, those whose values count, because constants were known: of the stretches `shown`.
+    """
+    latency = is_latency(state.setting)
+    weights = (1.0, 1.0) if state.setting.kind in LIMITS else (share, 1.0 - share)
+    read = columns.n if latency else columns.n * has_value(columns)
+    arms = _counted(state, columns, read)
+    n_candidate = state.candidate.n + np.cumsum(columns.sums(read * columns.candidate))
+    evident = np.zeros(len(columns.windows), dtype=np.bool_)
+    if shown.items:
+        evident[_first_evident(state, rows, shown.items[0].first, latency=latency) :] = True
+        if latency:
+            arms = _with_latencies(arms, weights, rows, shown)
+        else:
+            arms = _with_values(state, arms, weights, rows, shown)
+    return replace(state, incumbent=arms[0], candidate=arms[1]), Seen(evident, n_candidate)
 
-    def add(self, first: int, rows: Columns, tuning: Tuning | None, shifts: Shifts, late: int) -> None:
-        """Take a segment in, as read under these constants; `first` is its first window."""
-        kind, valued = self._state.setting.kind, has_value(rows)
-        counts = tuning is not None or kind in LIMITS or kind is Kind.COIN
-        taken = np.ones(len(rows.cell), np.bool_) if self._latency else valued
-        of_kind = np.array([shifts.of(name) for name in rows.names], dtype=np.int64)[rows.kind]
-        raw = np.where(valued, rows.cell, of_kind + late)
-        excess = None if self._latency else self._excess(rows, tuning)
-        self._read[first : first + len(rows.windows)] = rows.sums(np.where(rows.candidate & taken, rows.n, 0))
-        for side, arm in enumerate(self._arms):
-            mine = rows.candidate == bool(side)
-            arm.read += int(rows.n[mine & taken].sum())
-            arm.without += int(rows.n[mine & ~taken].sum())
-            if not counts:
-                continue
-            kept = mine & taken
-            self._shown[side, first : first + len(rows.windows)] = rows.sums(kept.astype(np.int64)) > 0
-            arm.raw.append(raw[kept])
-            arm.relative.append((raw - of_kind)[kept])
-            arm.n.append(rows.n[kept])
-            if excess is not None:
-                arm.residual += float((excess * rows.n)[kept].sum())
-            if self._latency and (mine & ~valued).any():
-                arm.late_from = late if arm.late_from is None else min(late, arm.late_from)
 
-    def evident(self) -> Bools:
-        """Say after which windows both arms had shown a value."""
-        before = [[bool(arm.raw)] for arm in (self._state.incumbent, self._state.candidate)]
-        return np.asarray(np.logical_or.accumulate(np.hstack((before, self._shown)), axis=1)[:, 1:].all(axis=0))
+def _arms(state: ProcessState) -> tuple[ArmEstimate, ArmEstimate]:
+    return state.incumbent, state.candidate
 
-    def n_candidate(self) -> Ints:
-        """Return after each window the candidate requests whose value was read."""
-        return np.asarray(self._state.candidate.n + np.cumsum(self._read))
 
-    def finish(self, state: ProcessState) -> ProcessState:
-        """Return the state with these estimates."""
-        incumbent, candidate = (
-            self._finished(before, arm, weight)
-            for before, arm, weight in zip((state.incumbent, state.candidate), self._arms, self._weights, strict=True)
+def _counted(state: ProcessState, columns: Columns, read: Ints) -> list[ArmEstimate]:
+    """Count the requests of each arm: `read` of each row's have a value."""
+    counts = []
+    for n in (columns.n, read):
+        on_candidate = int(n @ columns.candidate)
+        counts.append((int(n.sum()) - on_candidate, on_candidate))
+    return [
+        replace(arm, n=arm.n + seen, missing=arm.missing + n - seen)
+        for arm, n, seen in zip(_arms(state), *counts, strict=True)
+    ]
+
+
+def _first_evident(state: ProcessState, rows: Columns, first: int, *, latency: bool) -> int:
+    """Return the first window after which both arms have shown a value."""
+    valued = np.ones(len(rows.cell), np.bool_) if latency else has_value(rows)
+    latest = 0
+    for side, arm in enumerate(_arms(state)):
+        if arm.raw:
+            continue
+        own = np.flatnonzero(valued & (rows.candidate == bool(side)))
+        if not len(own):
+            return len(rows.windows) + first
+        latest = max(latest, first + int(np.searchsorted(rows.starts, own[0], side="right")) - 1)
+    return latest
+
+
+def _with_latencies(
+    arms: list[ArmEstimate], weights: tuple[float, float], rows: Columns, shown: Stretches
+) -> list[ArmEstimate]:
+    """Add latencies; unresolved requests count at the cell that they are known to reach."""
+    of_kind, valued = shown.shifts(rows), has_value(rows)
+    raw = np.where(valued, rows.cell, of_kind + shown.late())
+    counts, relative = _counts(raw, rows), _counts(raw - of_kind, rows)
+    late = np.broadcast_to(shown.late(), raw.shape)
+    added = []
+    for side, (arm, weight) in enumerate(zip(arms, weights, strict=True)):
+        unresolved = late[~valued & (rows.candidate == bool(side))]
+        before = NO_VALUE if arm.late_from is None else arm.late_from
+        late_from = int(np.min(unresolved, initial=before))
+        added.append(
+            replace(
+                _with_raw(arm, counts[side], weight),
+                relative=_added(arm.relative, relative[side], weight),
+                late_from=None if late_from == NO_VALUE else late_from,
+            )
         )
-        return replace(state, incumbent=incumbent, candidate=candidate)
-
-    def _excess(self, rows: Columns, tuning: Tuning | None) -> Floats:
-        loss = losses(self._state.setting, rows)
-        return loss - centres(tuning, rows) if isinstance(tuning, MeanTuning) else loss
-
-    def _finished(self, before: ArmEstimate, arm: _Arm, weight: float) -> ArmEstimate:
-        after = replace(before, n=before.n + arm.read, missing=before.missing + (0 if self._latency else arm.without))
-        if not any(len(cells) for cells in arm.raw):
-            return after
-        raw, n = np.concatenate(arm.raw), np.concatenate(arm.n)
-        relative = _added(before.relative, np.concatenate(arm.relative), n, weight) if self._latency else {}
-        late = [cell for cell in (before.late_from, arm.late_from) if cell is not None]
-        return replace(
-            after,
-            raw=_added(before.raw, raw, n, weight),
-            relative=relative,
-            late_from=min(late, default=None),
-            weight=before.weight + weight * float(n.sum()),
-            residual=before.residual + weight * arm.residual,
-            highest=int(raw.max()) if before.highest is None else max(int(raw.max()), before.highest),
-        )
+    return added
 
 
-def _added(before: Mapping[int, float], cells: Ints, n: Ints, weight: float) -> dict[int, float]:
+def _with_values(
+    state: ProcessState, arms: list[ArmEstimate], weights: tuple[float, float], rows: Columns, shown: Stretches
+) -> list[ArmEstimate]:
+    """Add values that are known at the reading's age."""
+    n = rows.n * has_value(rows)
+    excess = losses(state.setting, rows)
+    if state.setting.kind is Kind.MEAN:
+        excess = excess - centres(shown, rows)
+    excess = excess * n
+    counts = _counts(rows.cell, replace(rows, n=n))
+    added = []
+    for side, (arm, weight) in enumerate(zip(arms, weights, strict=True)):
+        residual = float(excess[rows.candidate == bool(side)].sum())
+        added.append(replace(_with_raw(arm, counts[side], weight), residual=arm.residual + weight * residual))
+    return added
+
+
+_Counts = Mapping[int, int]
+
+
+def _counts(cells: Ints, rows: Columns) -> tuple[_Counts, _Counts]:
+    """Return the requests at each cell, of the incumbent and of the candidate; rows with n = 0 count nowhere."""
+    found = []
+    for side in (False, True):
+        own = (rows.candidate == side) & (rows.n > 0)
+        cell = cells[own]
+        lowest = int(np.min(cell, initial=0))
+        counts = np.bincount(cell - lowest, weights=rows.n[own])
+        at = np.flatnonzero(counts)
+        found.append(dict(zip((at + lowest).tolist(), counts[at].astype(np.int64).tolist(), strict=True)))
+    return found[0], found[1]
+
+
+def _with_raw(arm: ArmEstimate, counts: _Counts, weight: float) -> ArmEstimate:
+    if not counts:
+        return arm
+    highest = max(counts)
+    return replace(
+        arm,
+        raw=_added(arm.raw, counts, weight),
+        weight=arm.weight + weight * sum(counts.values()),
+        highest=highest if arm.highest is None else max(highest, arm.highest),
+    )
+
+
+def _added(before: Mapping[int, float], counts: _Counts, weight: float) -> dict[int, float]:
     total = dict(before)
-    found, inverse = np.unique(cells, return_inverse=True)
-    for cell, count in zip(found.tolist(), np.bincount(inverse, weights=n).tolist(), strict=True):
+    for cell, count in counts.items():
         total[cell] = total.get(cell, 0.0) + weight * count
     return total

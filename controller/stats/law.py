@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from controller.stats.baseline import ClassCells, quantile_cell
 from controller.stats.normal import ArmView, class_shifts, normalised
-from controller.stats.quantile import QuantileTuning, tune_quantile
+from controller.stats.quantile import QuantileTuning, quantile_tuning
 
 TILTS = (0.15, 0.3, 0.6, 1.0, 1.8, 3.0)
 CLIP = 4.0
@@ -40,13 +40,12 @@ def tune_law(classes: ClassCells) -> LawTuning:
     """Freeze median, IQR / 1.349 and the cumulants of the incumbent; needs at least one request."""
     shifts = class_shifts(classes)
     cells = normalised(classes, shifts)
-    centre = quantile_cell(cells, 0.5)
-    spread = (quantile_cell(cells, 0.75) - quantile_cell(cells, 0.25)) / 1.349
-    scale = max(spread, LEAST_SCALE_CELLS)
+    low, centre, high = (quantile_cell(cells, level) for level in (0.25, 0.5, 0.75))
+    scale = max((high - low) / 1.349, LEAST_SCALE_CELLS)
     n = sum(cells.values())
     scored = [(cells[cell], _score(cell, centre, scale)) for cell in sorted(cells)]
-    psi = tuple(math.log(sum(count * math.exp(tilt * score) for count, score in scored) / n) for tilt in TILTS)
-    return LawTuning(tune_quantile(classes, 0.5), centre, scale, psi)
+    psi = tuple(math.log(math.fsum([count * math.exp(tilt * score) for count, score in scored]) / n) for tilt in TILTS)
+    return LawTuning(quantile_tuning(shifts, cells, 0.5), centre, scale, psi)
 
 
 def law_growth(share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int) -> list[float]:

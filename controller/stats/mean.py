@@ -17,9 +17,11 @@ right for every larger d and so inherits their weight.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from operator import mul
 
-from controller.stats.baseline import ClassCells, known_classes, pooled
-from controller.stats.bins import Axis, value_of
+from controller.stats.baseline import ClassCells, count, known_classes
+from controller.stats.bins import Axis, meaning, value_of
 from controller.stats.setting import CriterionSetting
 from controller.stats.tally import Arm, Cells, WindowTally
 
@@ -79,18 +81,17 @@ def margin_of(setting: CriterionSetting) -> Margin:
 
 def tune_mean(setting: CriterionSetting, classes: ClassCells, cap: float | None) -> MeanTuning:
     """Freeze the centres; `cap` is the cap of an earlier tuning, which never changes. Needs a request."""
-    of_all = _mean_loss(setting, pooled(classes), cap)
     if cap is None:
-        cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * of_all
-        of_all = _mean_loss(setting, pooled(classes), cap)
-    means = {name: _mean_loss(setting, classes[name], cap) for name in known_classes(classes)}
-    squares = [
-        (n, (min(setting.loss_of(value_of(setting.axis, cell)), cap) - means.get(name, of_all)) ** 2)
-        for name in sorted(classes)
-        for cell, n in sorted(classes[name].items())
-    ]
-    spread = math.sqrt(sum(n * square for n, square in squares) / sum(n for n, _ in squares))
-    return MeanTuning(means, of_all, cap, spread)
+        uncapped = {name: _capped(setting, cells, math.inf) for name, cells in classes.items()}
+        cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * _mean(classes, uncapped)
+    seen = {name: _capped(setting, cells, cap) for name, cells in classes.items()}
+    of_all = _mean(classes, seen)
+    means = {name: _mean({name: classes[name]}, seen) for name in known_classes(classes)}
+    squares = {
+        name: [(loss - centre) ** 2 for loss in seen[name]]
+        for name, centre in ((name, means.get(name, of_all)) for name in classes)
+    }
+    return MeanTuning(means, of_all, cap, math.sqrt(_mean(classes, squares)))
 
 
 def losses(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> list[Losses]:
@@ -181,7 +182,14 @@ def _growth(bets: Sequence[float], terms: Sequence[tuple[float, int]]) -> list[f
     return [sum(n * math.log1p(bet * z) for z, n in terms) for bet in bets]
 
 
-def _mean_loss(setting: CriterionSetting, cells: Cells, cap: float | None) -> float:
-    limit = math.inf if cap is None else cap
-    total = sum(n * min(setting.loss_of(value_of(setting.axis, cell)), limit) for cell, n in sorted(cells.items()))
-    return total / sum(cells.values())
+def _capped(setting: CriterionSetting, cells: Cells, cap: float) -> list[float]:
+    """Return the loss at each cell, at most the cap."""
+    values = map(meaning(setting.axis), cells)
+    seen = values if setting.higher_is_worse else (1.0 - value for value in values)
+    return list(map(min, seen, repeat(cap)))
+
+
+def _mean(classes: ClassCells, seen: Mapping[str, Sequence[float]]) -> float:
+    """Return the mean over all requests of what was seen at each cell; exact, so in any order."""
+    total = math.fsum(chain.from_iterable(map(mul, classes[name].values(), seen[name]) for name in classes))
+    return total / count(classes)

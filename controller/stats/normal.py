@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.stats.baseline import ClassCells, known_classes, pooled, quantile_cell
-from controller.stats.tally import Arm, WindowTally
+from controller.stats.tally import Arm, WindowTally, add_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Shifts:
 
 def class_shifts(classes: ClassCells) -> Shifts:
     """Return the median cell of each known class; needs at least one request."""
-    return Shifts(
-        of_class={name: quantile_cell(classes[name], 0.5) for name in known_classes(classes)},
-        other=quantile_cell(pooled(classes), 0.5),
-    )
+    of_class = {name: quantile_cell(classes[name], 0.5) for name in known_classes(classes)}
+    if of_class and len(classes) == 1:
+        return Shifts(of_class, *of_class.values())
+    return Shifts(of_class, quantile_cell(pooled(classes), 0.5))
 
 
 def normalised(classes: ClassCells, shifts: Shifts) -> dict[int, int]:
@@ -42,8 +42,8 @@ def normalised(classes: ClassCells, shifts: Shifts) -> dict[int, int]:
     total: dict[int, int] = {}
     for name, cells in classes.items():
         shift = shifts.of(name)
-        for cell, n in cells.items():
-            total[cell - shift] = total.get(cell - shift, 0) + n
+        moved = {cell - shift: n for cell, n in cells.items()}
+        total = add_cells(total, moved) if total else moved
     return total
 
 

@@ -11,11 +11,14 @@ drift. rho is rounded to a whole cell: up for harm, down for safety, so both fav
 """
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 from controller.stats.baseline import ClassCells
 from controller.stats.bins import CELLS_PER_DECADE, ratio_cells
 from controller.stats.normal import ArmView, Shifts, class_shifts, normalised
+from controller.stats.tally import Cells
 
 LOG_ODDS = (0.15, 0.35, 0.6, 0.9, 1.3, 1.8, 2.6, 4.0, 6.5)
 """The fewer, the less each weighs against the right one: nine, densest where 1.1x to 1.25x shows in a p95 or p99."""
@@ -58,13 +61,16 @@ def safety_cells(max_ratio: float) -> int:
 def tune_quantile(classes: ClassCells, level: float) -> QuantileTuning:
     """Freeze the threshold at the incumbent's quantile; needs at least one request."""
     shifts = class_shifts(classes)
-    cells = normalised(classes, shifts)
-    n = sum(cells.values())
-    allowed, tail, cell = (1.0 - level) * n, 0, max(cells) + 1
-    for at in sorted(cells, reverse=True):
-        if tail + cells[at] > allowed:
-            break
-        tail, cell = tail + cells[at], at
+    return quantile_tuning(shifts, normalised(classes, shifts), level)
+
+
+def quantile_tuning(shifts: Shifts, cells: Cells, level: float) -> QuantileTuning:
+    """Freeze the lowest cell beyond which no more than 1 - level of the normalised requests lie."""
+    ordered = sorted(cells, reverse=True)
+    tails = list(accumulate(map(cells.__getitem__, ordered)))
+    n = tails[-1]
+    beyond = bisect_right(tails, (1.0 - level) * n)
+    tail, cell = (tails[beyond - 1], ordered[beyond - 1]) if beyond else (0, ordered[0] + 1)
     q0 = (tail + PRIOR_REQUESTS * (1.0 - level)) / (n + PRIOR_REQUESTS)
     return QuantileTuning(shifts, cell, q0)
 
@@ -79,21 +85,30 @@ def exceedances(candidate: ArmView, incumbent: ArmView, cell: int, margin_cells:
     )
 
 
-def exceedance_growth(share: float, q0: float, seen: Exceedances, log_odds: tuple[float, ...]) -> list[float]:
-    """Return the log factor of a reading for each bet (positive log odds: harm, negative: safety)."""
-    growth = []
+def exceedance_factors(share: float, q0: float, log_odds: tuple[float, ...]) -> list[tuple[float, float, float, float]]:
+    """Return each bet's log factors of one request: candidate over and under, incumbent over and under its threshold.
+
+    Positive log odds bet on harm, negative ones on safety.
+    """
+    log_q0, log_no_q0 = math.log(q0), math.log1p(-q0)
+    factors = []
     for odds in log_odds:
         ratio = math.exp(odds)
         q1 = q0 * ratio / (1.0 - q0 + q0 * ratio)
         mix = share * q1 + (1.0 - share) * q0
         log_mix, log_no_mix = math.log(mix), math.log1p(-mix)
-        growth.append(
-            seen.over_candidate * (math.log(q1) - log_mix)
-            + (seen.n_candidate - seen.over_candidate) * (math.log1p(-q1) - log_no_mix)
-            + seen.over_incumbent * (math.log(q0) - log_mix)
-            + (seen.n_incumbent - seen.over_incumbent) * (math.log1p(-q0) - log_no_mix)
-        )
-    return growth
+        factors.append((math.log(q1) - log_mix, math.log1p(-q1) - log_no_mix, log_q0 - log_mix, log_no_q0 - log_no_mix))
+    return factors
+
+
+def exceedance_growth(share: float, q0: float, seen: Exceedances, log_odds: tuple[float, ...]) -> list[float]:
+    """Return the log factor of a reading for each bet."""
+    under_candidate = seen.n_candidate - seen.over_candidate
+    under_incumbent = seen.n_incumbent - seen.over_incumbent
+    return [
+        seen.over_candidate * a + under_candidate * b + seen.over_incumbent * c + under_incumbent * d
+        for a, b, c, d in exceedance_factors(share, q0, log_odds)
+    ]
 
 
 HARM_ODDS = LOG_ODDS

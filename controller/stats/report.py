@@ -46,7 +46,7 @@ def add_tally(state: ProcessState, arm: ArmEstimate, tally: WindowTally, side: A
 
 def summarise(state: ProcessState) -> Summary:
     """Return the evidence and the estimates so far."""
-    log_harm, log_safety = _evidence(state)
+    log_harm, log_safety = log_e_values(state)
     low, high = _change_ends(state)
     return Summary(
         log_harm=log_harm,
@@ -64,7 +64,8 @@ def summarise(state: ProcessState) -> Summary:
     )
 
 
-def _evidence(state: ProcessState) -> tuple[float, float]:
+def log_e_values(state: ProcessState) -> tuple[float, float]:
+    """Return the evidence of harm and of safety so far."""
     if state.setting.kind is not Kind.LIMIT_MAX:
         return log_value(state.harm), clip_log(log_mean(state.safety))
     highest = state.candidate.highest

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.stats.course import Course, Piece
 from controller.stats.wealth import clip_log, grow, log_mean
 
 _Floats = NDArray[np.float64]
@@ -54,15 +55,20 @@ def fold(state: SampleRatio, share: float, n_incumbent: int, n_candidate: int) -
     return SampleRatio(grow(state.total, growth), state.n_incumbent + n_incumbent, state.n_candidate + n_candidate)
 
 
-def fold_many(state: SampleRatio, share: float, n_incumbent: _Ints, n_candidate: _Ints) -> tuple[SampleRatio, _Floats]:
-    """Add the requests of many readings at a share in (0, 1); return the log e-value after each too."""
-    factors = np.array(_factors(share))
-    growth = np.outer(factors[:, 0], n_candidate) + np.outer(factors[:, 1], n_incumbent)
-    total = np.cumsum(np.column_stack((state.total, growth)), axis=1)[:, 1:]
-    highest = total.max(axis=0)
-    log_mixed = highest + np.log(np.exp(total - highest).mean(axis=0))
-    counted = (state.n_incumbent + int(n_incumbent.sum()), state.n_candidate + int(n_candidate.sum()))
-    return SampleRatio(tuple(total[:, -1].tolist()), *counted), np.asarray(log_mixed)
+def fold_many(state: SampleRatio, share: float, n_incumbent: _Ints, n_candidate: _Ints) -> tuple[SampleRatio, Course]:
+    """Add the requests of many readings at a share in (0, 1); return the course of the log e-value too."""
+    factors, before = np.array(_factors(share)), np.array(state.total)
+    incumbents, candidates = np.cumsum(n_incumbent), np.cumsum(n_candidate)
+
+    def totals() -> _Floats:
+        return before[:, None] + np.outer(factors[:, 0], candidates) + np.outer(factors[:, 1], incumbents)
+
+    if not len(incumbents):
+        return state, Course(totals, [])
+    n0, n1 = int(incumbents[-1]), int(candidates[-1])
+    total = tuple((before + factors[:, 0] * n1 + factors[:, 1] * n0).tolist())
+    even = Piece(0, len(incumbents), np.full(len(before), -math.log(len(before))), -math.inf)
+    return SampleRatio(total, state.n_incumbent + n0, state.n_candidate + n1), Course(totals, [even])
 
 
 def _factors(share: float) -> list[tuple[float, float]]:

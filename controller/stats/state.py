@@ -42,7 +42,7 @@ class ProcessState:
 
     `harm`: wealth against "within the allowed change", with restarts; `safety`: log wealth per bet against
     "at or beyond it"; `interval`: log wealth over the grid of changes; `start_share`, `n_since_start`: share
-    at, and requests since, the latest start of the harm mixture; `block`: of a criterion judged by blocks.
+    at, and candidate images since, the latest start of the harm mixture; `block`: of a criterion judged by blocks.
     """
 
     setting: CriterionSetting

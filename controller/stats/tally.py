@@ -99,8 +99,9 @@ def merge(tallies: Iterable[WindowTally]) -> WindowTally:
 def add_cells(left: Cells, right: Cells) -> dict[int, int]:
     """Add two sets of cells."""
     total = dict(left)
+    get = total.get
     for cell, count in right.items():
-        total[cell] = total.get(cell, 0) + count
+        total[cell] = get(cell, 0) + count
     return total
 
 

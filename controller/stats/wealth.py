@@ -1,9 +1,15 @@
 """Wealth of an e-process: a mixture over bets and over start times, in the log domain.
 
-A convex mixture of e-processes is one (statistics.md §0), so the wealth is the average over K bets; a bet's
-log wealth is a running sum. A start-time mixture (§8.2) keeps late faults visible: start s has weight w_s and
-is worth 1 until it begins, so its value later is the running sum less what the sum was at its start. Weights
-are w_1 = 3/4 and w_s = 1/(4 s (s-1)) for s >= 2, summing to 1; what has not started lies in cash.
+A convex mixture of e-processes is one (statistics.md §0), so the wealth is the average over K bets; a bet's log wealth
+is a running sum. A start-time mixture (§8.2) keeps late faults visible: of the wealth of 1, two thirds are staked at
+once and the rest lies in cash; at each later start a part of the cash is staked too, evenly on the bets. What the
+s-th start stakes is fixed beforehand, so the mixture is an e-process whenever the starts are stopping times. A bet
+does not care when it was funded, so all stakes on a bet are one number, however many starts there were.
+
+The parts: w_1 = 2/3, and w_s = (1/3) S / ((s + S - 2)(s + S - 1)) for s >= 2, which add up to 1; the first S starts
+get nearly the same. Starting costs a late fault the log of its part, waiting costs images: a start every
+RESTART_IMAGES candidate images, less often after many, balances the two for faults that a fresh start finds within
+100 images. A fault from the start pays log 1.5.
 """
 
 import math
@@ -13,31 +19,28 @@ from dataclasses import dataclass
 LOG_E_LIMIT = 300.0
 """Log e-values are reported within [-300, 300]; beyond it nothing is decided differently."""
 
-MAX_STARTS = 30
-RESTART_REQUESTS = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One start of the mixture: its index s (from 1) and the running sums at that moment."""
-
-    index: int
-    base: tuple[float, ...]
+FIRST_STAKE = 2.0 / 3.0
+EVEN_STARTS = 30
+RESTART_IMAGES = 50
+_SPACED_STARTS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Wealth:
-    """Running log wealth per bet and the starts still alive; `begun` counts every start ever made."""
+    """Log wealth of each bet, in units of what the first start staked on it; `begun` counts the starts."""
 
     total: tuple[float, ...]
-    starts: tuple[Start, ...]
-    begun: int
+    begun: int = 1
+
+    @property
+    def images_to_start(self) -> int:
+        """Return after how many candidate images since the latest start the next one is due."""
+        return RESTART_IMAGES * max(1, self.begun // _SPACED_STARTS)
 
 
 def open_wealth(n_bets: int) -> Wealth:
     """Return a wealth of 1 with its first start."""
-    zero = (0.0,) * n_bets
-    return Wealth(total=zero, starts=(Start(1, zero),), begun=1)
+    return Wealth((0.0,) * n_bets)
 
 
 def grow(total: tuple[float, ...], increments: Sequence[float]) -> tuple[float, ...]:
@@ -47,34 +50,31 @@ def grow(total: tuple[float, ...], increments: Sequence[float]) -> tuple[float, 
 
 def grow_wealth(wealth: Wealth, increments: Sequence[float]) -> Wealth:
     """Add the log factors of one reading to each bet."""
-    return Wealth(grow(wealth.total, increments), wealth.starts, wealth.begun)
+    return Wealth(grow(wealth.total, increments), wealth.begun)
 
 
 def restart(wealth: Wealth) -> Wealth:
-    """Begin a new start now; beyond MAX_STARTS the least valuable is dropped, which only loses power.
-
-    The moment must be decided from the past alone (a stopping time).
-    """
-    starts = (*wealth.starts, Start(wealth.begun + 1, wealth.total))
-    if len(starts) > MAX_STARTS:
-        poorest = min(
-            starts[:-1],
-            key=lambda start: (math.log(start_weight(start.index)) + _log_bets(wealth.total, start), start.index),
-        )
-        starts = tuple(start for start in starts if start.index != poorest.index)
-    return Wealth(wealth.total, starts, wealth.begun + 1)
+    """Stake the next part of the cash now. The moment must be decided from the past alone (a stopping time)."""
+    stake = log_stake(wealth.begun + 1)
+    return Wealth(tuple(log_sum((have, stake)) for have in wealth.total), wealth.begun + 1)
 
 
 def log_value(wealth: Wealth) -> float:
     """Return the log of the mixture over starts and bets, cash included."""
-    values = [_log_bets(wealth.total, start) for start in wealth.starts]
-    highest = max(0.0, *values)
-    cash = 0.25 / wealth.begun * math.exp(-highest)
-    mixed = sum(
-        start_weight(begun.index) * math.exp(value - highest)
-        for begun, value in zip(wealth.starts, values, strict=True)
-    )
-    return clip_log(highest + math.log(mixed + cash))
+    highest = max(0.0, *wealth.total)
+    staked = sum([math.exp(value - highest) for value in wealth.total]) / len(wealth.total)
+    cash = (1.0 - FIRST_STAKE) * cash_left(wealth.begun) * math.exp(-highest)
+    return clip_log(highest + math.log(FIRST_STAKE * staked + cash))
+
+
+def cash_left(begun: int) -> float:
+    """Return which part of the cash so many starts have left."""
+    return EVEN_STARTS / (begun + EVEN_STARTS - 1)
+
+
+def log_stake(index: int) -> float:
+    """Return the log of what a start after the first stakes, in units of the first stake."""
+    return math.log((1.0 - FIRST_STAKE) / FIRST_STAKE * (cash_left(index - 1) - cash_left(index)))
 
 
 def log_mean(logs: Sequence[float]) -> float:
@@ -94,12 +94,3 @@ def log_sum(logs: Sequence[float]) -> float:
 def clip_log(value: float) -> float:
     """Keep a log e-value within [-LOG_E_LIMIT, LOG_E_LIMIT]."""
     return max(-LOG_E_LIMIT, min(LOG_E_LIMIT, value))
-
-
-def start_weight(index: int) -> float:
-    """Return the weight of a start in the mixture."""
-    return 0.75 if index == 1 else 0.25 / (index * (index - 1))
-
-
-def _log_bets(total: tuple[float, ...], start: Start) -> float:
-    return log_mean([now - then for now, then in zip(total, start.base, strict=True)])

@@ -10,7 +10,7 @@ from controller.stats.bins import Axis, cell_of
 from controller.stats.block import Block
 from controller.stats.criterion import CriterionSetting, Kind, ProcessState, Reading, Statistic, age_s, fold, summary
 from controller.stats.tally import Arm, WindowTally
-from controller.stats.wealth import RESTART_REQUESTS, log_mean, log_value
+from controller.stats.wealth import log_mean, log_value
 from tests.unit.stats.build import counts, fold_all, fresh, latency
 
 HISTORY = {-20: 250, -5: 250, 0: 200, 8: 200, 30: 80, 60: 20}
@@ -99,7 +99,7 @@ def test_the_mixture_restarts_between_blocks_only() -> None:
     assert state.harm.begun == 1
     state = fold(state, Reading(2, 102, 0.1, tally(0, 0, 60)))
     assert state.harm.begun == 2
-    assert state.n_since_start == 120 < RESTART_REQUESTS
+    assert state.n_since_start == 60
 
 
 def test_the_scale_is_that_of_the_blocks_before() -> None:

@@ -11,7 +11,7 @@ from tests.benchmarks.decisions.book import Book, Cell, work
 
 SEED = 1
 BOOK = Path(__file__).parents[3] / "build" / "decisions.jsonl"
-QUICK_RUNS = 10
+QUICK_RUNS = 8
 
 
 def plan(floor_runs: int, same_runs: int, fault_runs: int) -> dict[str, tuple[Cell, int]]:
@@ -19,7 +19,7 @@ def plan(floor_runs: int, same_runs: int, fault_runs: int) -> dict[str, tuple[Ce
     cells: dict[str, tuple[Cell, int]] = {}
     for cell in efficiency.cells():
         slow = cell.floor / cell.share > 100_000
-        cells[cell.key] = (cell, max(1, floor_runs // 5) if slow else floor_runs)
+        cells[cell.key] = (cell, -(-floor_runs // 5) if slow else floor_runs)
     for setting in head.settings():
         runs = same_runs if setting.fault == "same" else fault_runs
         for made in (head.OursCell(setting), head.OthersCell(setting)):

@@ -53,8 +53,10 @@ class Book:
         """Yield what is to be done, the first chunk of every cell before any second one; value: (cell, runs)."""
         for first in range(0, max(runs for _, runs in cells.values()), CHUNK_RUNS):
             for key, (cell, runs) in cells.items():
-                if first < runs and first not in self._calls.get(key, {}):
-                    yield Chunk(cell, first, min(CHUNK_RUNS, runs - first))
+                known = self._calls.get(key, {})
+                todo = [run for run in range(first, min(first + CHUNK_RUNS, runs)) if run not in known]
+                if todo:
+                    yield Chunk(cell, todo[0], len(todo))
 
     def fill(self, chunk: Chunk, seed: int) -> None:
         """Run a chunk and keep its results."""

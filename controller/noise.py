@@ -195,7 +195,7 @@ def _too_tight(item: Criterion, found: LaneNoise) -> str | None:
             f"is judged by blocks of {item.block_s:g} s, but what replicas differ by lasts about "
             f"{noise.correlation_s:,.0f} s on lane {found.lane}: set block_s to {math.ceil(needed_s):,} or more"
         )
-    if math.log(item.max_ratio) >= statistics.SUPPORT * noise.sigma:
+    if item.max_ratio >= noise.smallest_ratio:
         return None
     least = math.ceil(100.0 * noise.smallest_ratio) / 100.0
     blocks = "add `test: block`" if item.statistic == "p50" else "judge p50 with `test: block`"

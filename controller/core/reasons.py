@@ -35,9 +35,7 @@ def amount(log_e: float) -> str:
 
 
 def images_to_pass(summary: Summary, log_pass: float) -> int | None:
-    """Return how many more candidate images safety needs if evidence keeps its pace, None when it does not grow."""
-    if summary.log_safety >= log_pass:
-        return 0
+    """Return how many more candidate images safety below `log_pass` needs at its pace, None when it does not grow."""
     if summary.log_safety <= 0 or summary.n_candidate == 0:
         return None
     return math.ceil(summary.n_candidate * (log_pass - summary.log_safety) / summary.log_safety)

@@ -36,8 +36,11 @@ from controller.stats.law import LawTuning, score_of, tune_law
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
 
 NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE
-SUPPORT = 2.0
-"""An allowed change must be at least so many standard deviations of the difference, on the log scale."""
+SUPPORT, LASTING_SUPPORT = 2.0, 3.0
+"""An allowed change must be at least so many standard deviations of the difference, on the log scale: noise that lasts
+gives a test the time to convict a pool for one excursion beyond it."""
+LASTING_REQUESTS = 2000
+"""Requests within a correlation time from which on noise counts as lasting (statistics reference §9.2 stops there)."""
 BLOCK_WINDOWS = (1, 2, 3, 6, 12, 24, 60, 120, 360)
 BLOCK_REQUESTS = 30
 """Requests of the scarcer arm that a block holds on average: the shortest such length is taken."""
@@ -60,8 +63,9 @@ class Noise:
 
     `sigma`: standard deviation of the difference of the pools' log values; `sigma_high`: one-sided 95 % bound (chi
     square with as many degrees of freedom as there are independent blocks); `offset`: mean log difference of the run;
-    `correlation_s`: time after which the difference has changed, None where it can't be told; `block_s`, `n_blocks`:
-    what it was measured in; `n_windows`, `n_candidate`, `n_incumbent`: from so much.
+    `correlation_s`: time after which the difference has changed, None where it can't be told; `lasting`: that time
+    covers LASTING_REQUESTS, or is longer than the run can tell; `block_s`, `n_blocks`: what it was measured in;
+    `n_windows`, `n_candidate`, `n_incumbent`: from so much.
     """
 
     metric: str
@@ -69,6 +73,7 @@ class Noise:
     sigma_high: float
     offset: float
     correlation_s: float | None
+    lasting: bool
     block_s: int
     n_blocks: int
     n_windows: int
@@ -77,8 +82,8 @@ class Noise:
 
     @property
     def smallest_ratio(self) -> float:
-        """Return the smallest allowed ratio that this noise supports: log ratio >= 2 sigma."""
-        return smallest_ratio(self.sigma)
+        """Return the smallest allowed ratio that this noise supports: log ratio >= 2 sigma, or 3 where it lasts."""
+        return math.exp((LASTING_SUPPORT if self.lasting else SUPPORT) * self.sigma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +105,6 @@ class _Block:
     place: tuple[int, int]
     difference: float
     weight: float
-
-
-def smallest_ratio(sigma: float) -> float:
-    """Return the smallest allowed ratio that a standard deviation of the log difference supports."""
-    return math.exp(SUPPORT * sigma)
 
 
 def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Noise:
@@ -137,15 +137,19 @@ def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Nois
     weight = sum(block.weight for block in blocks)
     square = _square(blocks, variance)
     noise_square = max(0.0, square)
+    correlation_s = _correlation_s(blocks, noise_square, variance, length * WINDOW_S)
+    n_windows = len({window for _, window in seen})
+    lasts = correlation_s is not None and correlation_s * sum(n_arms) >= LASTING_REQUESTS * n_windows * WINDOW_S
     return Noise(
         metric=metric,
         sigma=math.sqrt(noise_square),
         sigma_high=_upper(blocks, noise_square, variance),
         offset=sum(block.weight * block.difference for block in blocks) / weight,
-        correlation_s=_correlation_s(blocks, noise_square, variance, length * WINDOW_S),
+        correlation_s=correlation_s if correlation_s != math.inf else None,
+        lasting=lasts,
         block_s=length * WINDOW_S,
         n_blocks=len(blocks),
-        n_windows=len({window for _, window in seen}),
+        n_windows=n_windows,
         n_candidate=n_arms[0],
         n_incumbent=n_arms[1],
     )
@@ -220,7 +224,7 @@ def _product(blocks: Sequence[_Block], lag: int, square: float, variance: float)
 
 
 def _correlation_s(blocks: Sequence[_Block], square: float, variance: float, block_s: float) -> float | None:
-    """Return tau, None when it can't be told."""
+    """Return tau, infinite when it is longer than the run can tell, None when neighbours say nothing."""
     neighbours = _product(blocks, 1, square, variance)
     if neighbours is None or neighbours.mean <= _ERRORS * neighbours.error:
         return None
@@ -230,7 +234,7 @@ def _correlation_s(blocks: Sequence[_Block], square: float, variance: float, blo
         if later is not None and later.mean <= neighbours.mean / 2.0:
             return (lag - 1) * block_s / -math.log(max(later.mean / neighbours.mean, _LEAST_PART))
         lag *= 2
-    return None
+    return math.inf
 
 
 def _dependence(blocks: Sequence[_Block], square: float, variance: float) -> float:

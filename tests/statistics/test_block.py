@@ -9,7 +9,7 @@ from controller.stats import batch
 from controller.stats.bins import Axis
 from controller.stats.columns import Columns, log_cells
 from controller.stats.criterion import CriterionSetting, ProcessState, Statistic, start
-from controller.stats.noise import smallest_ratio
+from controller.stats.noise import LASTING_SUPPORT, SUPPORT
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
 from tests.statistics.test_calibration import within_tolerance
 from tests.statistics.test_noise import wave
@@ -73,9 +73,13 @@ def test_requests_are_fooled_where_blocks_are_not() -> None:
 
 
 def test_a_change_that_the_noise_supports_is_not_fooled() -> None:
-    """At log ratio = 2 s of the difference requests convict an identical candidate as rarely as promised."""
-    for sigma, correlation_s in ((0.03, 200.0), (0.05, 1000.0), (0.08, 3600.0)):
-        allowed = smallest_ratio(math.sqrt(2) * sigma)
+    """At log ratio = 2 s, or 3 s where noise lasts, requests convict an identical candidate as rarely as promised."""
+    for sigma, correlation_s, support in (
+        (0.03, 200.0, SUPPORT),
+        (0.05, 900.0, SUPPORT),
+        (0.08, 3600.0, LASTING_SUPPORT),
+    ):
+        allowed = math.exp(support * math.sqrt(2) * sigma)
         harm, _, _ = reached(setting(allowed, None), 20, 53, 12.0, sigma, correlation_s, 1.0)
         assert within_tolerance(harm, 20)
 

@@ -225,6 +225,41 @@ def test_a_live_gateway_is_waited_for_and_a_dead_one_is_not():
     assert [unit.tally for unit in read] == tallies
 
 
+def test_both_arms_beyond_a_limit_is_the_environment():
+    """A limit that the incumbent breaches as well blames nobody; one that only the candidate breaches is harm."""
+    limit = Criterion("latency_s", "p95", limit=0.4)
+    policy = replace(POLICY, criteria=(limit, POLICY.criteria[1]))
+    judges = {}
+    for name, slower in (("both", 1.0), ("one", 1.5)):
+        rng = random.Random(21)
+        allowed = replace(policy, criteria=(replace(limit, limit=0.4 if name == "both" else 0.78), policy.criteria[1]))
+        judges[name] = start(allowed, TIMEOUT_S, WindowTally())
+        for number in range(40):
+            judges[name] = fold(judges[name], Unit(number, 1, 3, 0.5, (0, 1, 2), window(rng, 0.5, slower)))
+    both, one = assess(judges["both"]), assess(judges["one"])
+    assert both.environment is not None
+    assert both.environment.startswith("both arms breach latency p95 <= 0.4 s: ")
+    assert one.environment is None
+    assert one.harm is not None
+
+
+def test_windows_of_a_stranger_are_not_read():
+    """Tallies of an epoch that the rollout did not cause are nobody's evidence."""
+    rng = random.Random(23)
+    judge = start(POLICY, TIMEOUT_S, WindowTally())
+    assert advance(judge, evidence([window(rng, 0.5)], 1e6), ()) == (judge, ())
+
+
+def test_processes_may_see_different_tallies():
+    """What a dead gateway had flushed by one process's age counts for it, not for those that read later."""
+    rng = random.Random(25)
+    judge = start(POLICY, TIMEOUT_S, window(rng, 0.0, requests=200))
+    tallies = [window(rng, 0.5)]
+    _, read = advance(judge, evidence(tallies, 1e6, dead=WINDOW_S + 10.0), EPOCHS)
+    assert [unit.readers for unit in read] == [(0,), (1, 2, 3)]
+    assert read[0].tally.assigned(Arm.CANDIDATE) == 2 * read[1].tally.assigned(Arm.CANDIDATE)
+
+
 def test_flipped_epochs_swap_the_arms():
     """While baking the split's incumbent is the candidate: tally and share are exchanged when read."""
     rng = random.Random(19)

@@ -140,6 +140,15 @@ def test_reverting_waits_for_gateways_and_requests():
     assert event.reason == "reverted at 10 %: bad; users saw 31 of its images; share 0 everywhere after 0.4 s"
 
 
+def test_promoting_waits_for_every_gateway():
+    """A promotion is a bake only when every gateway has the new split."""
+    rollout = replace(ROLLOUT, state=State.PROMOTING)
+    assert kind(rollout, READY) is None
+    event = observe(rollout, replace(READY, switched=True))
+    assert event is not None
+    assert (event.kind, event.reason) == (Kind.SWITCHED, "the candidate serves as the incumbent")
+
+
 def test_baking_watches_then_ends():
     """Baking ends after bake_s, and harm found meanwhile reverts."""
     rollout = replace(ROLLOUT, state=State.BAKING, entered_at_s=NOW_S)

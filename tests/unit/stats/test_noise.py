@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from controller.stats.noise import BLOCK_WINDOWS, TooLittleError, measure, smallest_ratio
+from controller.stats.noise import BLOCK_WINDOWS, TooLittleError, measure
 from controller.stats.tally import Arm, ClassTally, WindowTally
 
 FAST, SLOW = 0, 10
@@ -34,7 +34,8 @@ def test_a_constant_difference_is_the_noise() -> None:
     assert found.sigma == pytest.approx(math.sqrt(step**2 - found_sampling()), rel=1e-6)
     assert (found.n_blocks, found.block_s, found.n_candidate, found.n_incumbent) == (40, 5, 1600, 1600)
     assert found.correlation_s is None  # it never changed: how long it lasts can't be told
-    assert found.smallest_ratio == smallest_ratio(found.sigma) == math.exp(2 * found.sigma)
+    assert found.lasting
+    assert found.smallest_ratio == math.exp(3 * found.sigma)
 
 
 def found_sampling() -> float:
@@ -50,6 +51,29 @@ def test_alternating_pools_have_a_difference_but_no_mean() -> None:
     assert found.offset == pytest.approx(0.0, abs=1e-12)
     assert found.sigma > 0.09
     assert found.correlation_s is None
+
+
+def test_how_long_it_lasts_is_where_products_halve() -> None:
+    """Slower and faster in stretches of ten blocks: half the product is gone within one, and that is not for long."""
+    windows = [window(shifted(10 if at // 10 % 2 else -10), shifted(0)) for at in range(100)]
+    found = measure(run(*windows), "latency_s")
+    assert found.correlation_s == pytest.approx(3 * 5 / math.log(10.0 / 3.0), rel=0.5)
+    assert not found.lasting
+    assert found.smallest_ratio == math.exp(2 * found.sigma)
+
+
+def test_stretches_of_many_requests_last() -> None:
+    """The same in stretches of two hundred blocks holds thousands of requests: it lasts."""
+    windows = [window(shifted(10 if at // 200 % 2 else -10), shifted(0)) for at in range(2000)]
+    assert measure(run(*windows), "latency_s").lasting
+
+
+def test_lone_blocks_have_no_neighbours() -> None:
+    """Blocks that never follow one another say nothing of how long it lasts."""
+    tallies = {(epoch, 10 * epoch): window(shifted(10), shifted(0)) for epoch in range(40)}
+    found = measure(tallies, "latency_s")
+    assert (found.correlation_s, found.lasting) == (None, False)
+    assert found.sigma > 0.09
 
 
 def test_equal_arms_have_no_noise() -> None:

@@ -1,0 +1,83 @@
+"""Core values as people and the database see them: texts, JSON, digests."""
+
+from dataclasses import replace
+
+import pytest
+
+from controller.core.lane import Lane
+from controller.core.policy import Criterion, Gate, Policy
+from controller.core.split import Split
+from controller.core.verdict import allowed_text, change_text, finding, value_text
+from controller.stats.criterion import Summary
+from tests.unit.core.values import LANE, NOTHING, POLICY
+
+GATE = Gate("core", "d" * 64, 3, 12, (1, 4), 2.0, (Criterion("text_accuracy", "mean", max_drop=0.02),))
+
+
+def test_a_policy_survives_json_and_keeps_its_digest() -> None:
+    """With and without a gate a policy read back is the policy, and its digest follows its content."""
+    for policy in (POLICY, replace(POLICY, gate=GATE)):
+        assert Policy.from_json(policy.to_json()) == policy
+        assert Policy.from_json(policy.to_json()).digest == policy.digest
+    assert Gate.from_json(GATE.to_json()) == GATE
+    assert replace(POLICY, bake_s=61).digest != POLICY.digest
+
+
+def test_a_lane_survives_json() -> None:
+    """A lane read back is the lane."""
+    assert Lane.from_json(LANE.to_json()) == LANE
+
+
+def test_routing_is_compared_without_the_epoch() -> None:
+    """Two splits route alike whatever their epoch, and differ by their share."""
+    split = Split("preview", 1, "model-a")
+    assert split.same_routing(replace(split, epoch=9))
+    assert not split.same_routing(replace(split, share=0.1))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "text"),
+    [
+        (Criterion("latency_s", "p95", max_ratio=1.25), "<= 1.25x"),
+        (Criterion("failure", "rate", max_increase=0.005), "<= +0.5 pp"),
+        (Criterion("text_accuracy", "mean", max_drop=0.02), ">= -0.02"),
+        (Criterion("memory_gib", "max", limit=20.0), "<= 20 GiB"),
+        (Criterion("cost_usd", "mean", limit=0.02), "<= $0.02"),
+        (Criterion("words", "mean", limit=0.95), ">= 0.950"),
+        (Criterion("failure", "rate", limit=0.01), "<= 1.00 %"),
+    ],
+)
+def test_allowed_changes_in_words(criterion: Criterion, text: str) -> None:
+    """Every kind of limit has its sign and the metric's unit."""
+    assert allowed_text(criterion) == text
+
+
+RATIO, RATE = Criterion("latency_s", "p95", max_ratio=1.25), Criterion("failure", "rate", max_increase=0.01)
+SCORE = Criterion("text_accuracy", "mean", max_drop=0.02)
+
+
+def seen(**numbers: float) -> Summary:
+    return replace(NOTHING, **numbers)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "summary", "text"),
+    [
+        (RATIO, seen(change=1.05, change_low=0.88, change_high=1.31), "1.05x [0.88, 1.31]"),
+        (RATIO, seen(change=1.05), "1.05x"),
+        (RATE, seen(change=0.0005, change_low=-0.001, change_high=0.004), "+0.05 pp [-0.10, +0.40]"),
+        (RATE, seen(change=0.0005), "+0.05 pp"),
+        (SCORE, seen(change=-0.24, change_low=-0.33, change_high=-0.16), "-0.240 [-0.330, -0.160]"),
+        (SCORE, seen(change=-0.24), "-0.240"),
+        (SCORE, NOTHING, "-"),
+    ],
+)
+def test_changes_in_words(criterion: Criterion, summary: Summary, text: str) -> None:
+    """A change has the form of its limit, with bounds where both are known."""
+    assert change_text(criterion, summary) == text
+
+
+def test_an_absent_value_is_a_dash() -> None:
+    """Nothing stands for what was not measured, and a finding says so."""
+    assert value_text(Criterion("cost_usd", "mean", max_ratio=1.1), None) == "-"
+    assert finding(POLICY.criteria[0], NOTHING).startswith("latency p95 - against - (0 and 0 images, change -, allowed")

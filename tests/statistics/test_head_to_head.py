@@ -65,7 +65,7 @@ def arm(rng: np.random.Generator, n: int, failure: float = 0.0) -> Arm:
 
 
 @pytest.mark.parametrize(("n", "low", "high"), [(10, 0.0, 0.06), (50, 0.36, 0.56), (100, 0.75, 0.93)])
-def test_kayenta_like_has_the_power_that_others_measured(n: int, low: float, high: float) -> None:
+def test_kayenta_like_has_the_power_of_another_port(n: int, low: float, high: float) -> None:
     """Points 20 % higher, spreading by .3, are high in about 2, 46 and 84 % of judgements of 10, 50 and 100 points."""
     rng = np.random.default_rng(1)
     high_ones = [ports._is_high(1.2 * rng.normal(1.0, 0.3, n), rng.normal(1.0, 0.3, n)) for _ in range(200)]
@@ -78,7 +78,7 @@ def test_kayenta_like_is_blind_to_failures_in_half_of_the_points() -> None:
 
 
 @pytest.mark.parametrize(("n", "low", "high"), [(200, 0.0, 0.05), (500, 0.65, 0.87)])
-def test_growthbook_like_has_the_power_that_others_measured(n: int, low: float, high: float) -> None:
+def test_growthbook_like_has_the_power_of_another_port(n: int, low: float, high: float) -> None:
     """Failures of 5 % against 1 % are found in about 1 and 76 % of looks at 200 and 500 users of each arm."""
     rng = np.random.default_rng(2)
     found = []

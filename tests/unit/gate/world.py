@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from controller.core.policy import Budget, Criterion, Gate, OnDeadline, Policy, Role
+from controller.core.policy import Budget, Criterion, Gate, OnDeadline, Policy
 from controller.core.shot import Score, ShotResult
 from controller.core.spec import Digest
 from controller.core.suite import Category, Expectation, Prompt, Suite, Thing
 from controller.gate.judge import GateAssessment, assess, fold, start
-from controller.gate.plan import Plan, Shot, ShotPhase, plan
+from controller.gate.plan import Plan, Shot, ShotPhase, hash_of, plan
 from controller.stats.tally import Arm
 
 SEEDS = (1, 2, 3)
@@ -81,7 +81,7 @@ class Painter:
     scores: Mapping[str, float] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
 
-    def draw(self, shot: Shot, rng: np.random.Generator) -> ShotResult:
+    def draw(self, shot: Shot, rng: np.random.Generator, run: int) -> ShotResult:
         if rng.random() < self.failures:
             return ShotResult(fault="out_of_memory", message="the device ran out of memory")
         if rng.random() < self.refusals:
@@ -89,11 +89,13 @@ class Painter:
         time_s = self.latency_s * math.exp(self.noise * rng.standard_normal())
         if rng.random() < self.stalls:
             time_s *= rng.uniform(2.0, 6.0)
-        text = float(rng.binomial(4, self.letters)) / 4
+        # The model, the prompt and the seed make the image, so equal painters draw equal ones.
+        image = np.random.default_rng([run, hash_of("image", f"{self.letters} {shot.prompt_id} {shot.seed}")])
+        text = float(image.binomial(4, self.letters)) / 4
         values = {
             "text_accuracy": text,
             "words": float(text == 1),
-            "objects": float(rng.random() < 0.97),
+            "objects": float(image.random() < 0.97),
             "soundness": 1.0,
             **self.scores,
         }
@@ -126,11 +128,8 @@ def bench(
     drawn, done, rng = plan(of or suite(), policy, "preview"), {}, np.random.default_rng(seed)
     judge = start(drawn)
     for shot in drawn.shots():
-        done[shot.key] = painters[shot.arm].draw(shot, rng)
+        done[shot.key] = painters[shot.arm].draw(shot, rng, seed)
         judge = fold(judge, shot, done[shot.key])
         if shot.phase is not ShotPhase.WARM_UP and judge.waiting is None and assess(judge).stop:
             break
     return assess(judge), drawn, done
-
-
-WATCH = Role.WATCH

@@ -7,8 +7,8 @@ Every criterion is an e-process over pairs (`stats.pair_criterion`), so the benc
   block of STABILITY_REPEATS repeats, and the two arms' numbers are a pair. `reproducibility` compares a drawing with a
   second one of the same seed, once on each arm, and these two numbers are a pair.
 - What is missing is counted with its reason and never stands for a number. A guardrail of which more than the policy's
-  `max_invalid_share` is missing has no evidence: what is left might be the better half. Drawings that failed are left
-  out of that count where a guardrail on failures judges them.
+  `max_invalid_share` is missing has no evidence: what is left might be the better half. Drawings that failed, or were
+  refused, are left out of that count where a guardrail on failures, or refusals, judges them.
 - A fail spends the policy's false-revert budget, shared by all guardrails as on live traffic (`stats.budget`). It is
   called at the end of the repeat, so that the report shows every prompt and names every criterion that is breached; at
   once when the candidate fails to draw, because each further drawing may cost a timeout.
@@ -25,7 +25,7 @@ from controller.core.policy import Criterion, Role
 from controller.core.shot import ShotResult
 from controller.core.verdict import CriterionVerdict, Verdict
 from controller.gate.applies import applies
-from controller.gate.measured import NO_IMAGE, NOT_MEASURED, measured
+from controller.gate.measured import NO_IMAGE, NOT_MEASURED, REFUSED, measured
 from controller.gate.plan import Plan, Shot, ShotPhase
 from controller.gate.verdicts import Evidence, Weighed, weigh
 from controller.stats import pair_criterion
@@ -138,7 +138,7 @@ def values(metric: str, results: Results) -> dict[Arm, float | str]:
     found = [value for value in both if not isinstance(value, str)]
     if found:
         return {Arm.INCUMBENT: 1.0, Arm.CANDIDATE: found[0]}
-    reason = NO_IMAGE if NO_IMAGE in both else next((value for value in both if value != NOT_MEASURED), NOT_MEASURED)
+    reason = next((value for value in both if value != NOT_MEASURED), NOT_MEASURED)
     return {Arm.INCUMBENT: 1.0, Arm.CANDIDATE: reason}
 
 
@@ -193,8 +193,8 @@ def _evidence(judge: GateJudge, process: Process) -> Evidence:
         missing_candidate=n[Arm.CANDIDATE],
         missing_incumbent=n[Arm.INCUMBENT],
     )
-    excused = NO_IMAGE if _judges_failures(judge) else None
-    worst = max(n[arm] - process.missing[arm].get(excused or "", 0) for arm in Arm)
+    excused = _judged_elsewhere(judge)
+    worst = max(n[arm] - sum(process.missing[arm].get(reason, 0) for reason in excused) for arm in Arm)
     allowed = judge.plan.policy.max_invalid_share
     if worst <= allowed * process.due:
         return Evidence(process.item, summary)
@@ -206,5 +206,7 @@ def _evidence(judge: GateJudge, process: Process) -> Evidence:
     return Evidence(process.item, summary, lack)
 
 
-def _judges_failures(judge: GateJudge) -> bool:
-    return any(item.metric == "failure" and item.role is Role.GUARDRAIL for item in judge.plan.gate.criteria)
+def _judged_elsewhere(judge: GateJudge) -> set[str]:
+    """Return the reasons for missing values that a guardrail of their own judges."""
+    judged = {item.metric for item in judge.plan.gate.criteria if item.role is Role.GUARDRAIL}
+    return {reason for metric, reason in (("failure", NO_IMAGE), ("refusal", REFUSED)) if metric in judged}

@@ -12,7 +12,8 @@ LATE = frozenset({"latency_s", "service_s"})
 REFUSED = "refused"
 """The content policy said no: told apart from failures, and neither fast nor slow."""
 NO_IMAGE = "no_image"
-"""Reason of a score that no image was drawn for: counted as a failure already."""
+"""Reason of what can't be known because the drawing failed, which is counted already."""
+NO_PRICE = "no_price"
 NOT_MEASURED = "not_measured"
 INVALID = "invalid"
 
@@ -26,13 +27,12 @@ def measured(metric: str, result: ShotResult) -> float | str:
         case "refusal":
             return float(result.fault == REFUSED)
         case _ if METRICS[metric].axis is Axis.SCORE:
-            return NO_IMAGE if result.fault is not None else score_of(result, metric)
+            return score_of(result, metric) if result.fault is None else _blank(result)
         case _ if metric in LATE and result.fault is not None:
             return math.inf if failed else REFUSED
         case _:
             value = quantities(result)[metric]
-            absent = result.memory_source if metric == "memory_gib" else ""
-            return _sound(metric, value) if value is not None else absent or NO_IMAGE * failed or NOT_MEASURED
+            return _absent(metric, result) if value is None else _sound(metric, value)
 
 
 def score_of(result: ShotResult, metric: str) -> float | str:
@@ -52,6 +52,19 @@ def quantities(result: ShotResult) -> Mapping[str, float | None]:
         "cost_usd": result.cost_usd,
         "memory_gib": result.memory_gib,
     }
+
+
+def _absent(metric: str, result: ShotResult) -> str:
+    """Return why a drawing has no number for a quantity."""
+    if metric == "memory_gib" and result.memory_source:
+        return result.memory_source
+    if metric == "cost_usd" and result.compute_s is not None:
+        return NO_PRICE
+    return NOT_MEASURED if result.fault is None else _blank(result)
+
+
+def _blank(result: ShotResult) -> str:
+    return REFUSED if result.fault == REFUSED else NO_IMAGE
 
 
 def _sound(metric: str, value: float) -> float | str:

@@ -136,6 +136,8 @@ def test_failures_are_late_and_refusals_are_not() -> None:
     ("metric", "result", "reason"),
     [
         ("cost_usd", ShotResult(latency_s=1.0), "not_measured"),
+        ("cost_usd", ShotResult(latency_s=1.0, compute_s=1.0), "no_price"),
+        ("words", ShotResult(fault="refused"), "refused"),
         ("memory_gib", ShotResult(latency_s=1.0, memory_source="not_reported"), "not_reported"),
         ("latency_s", ShotResult(latency_s=math.nan), "invalid"),
         ("latency_s", ShotResult(latency_s=-1.0), "invalid"),

@@ -2,7 +2,9 @@
 
 Every test is an e-process in the order of the pairs, so looking after each pair and stopping early is allowed. Its
 null holds "at every pair, given the pairs before": of a suite in shuffled order this asks that no part of the prompts
-hides behind the rest, and several seeds of one prompt count as fresh draws, exchangeable given the suite. No coin is
+hides behind the rest, and several seeds of one prompt count as fresh draws, exchangeable given the suite. (For the
+mean over the suite alone, drawn without replacement, the wealth after any fixed number of pairs is still an e-value, by
+Maclaurin's inequality on the factors of a bet; only stopping in the middle leans on the assumption.) No coin is
 needed. With X1 of the candidate, X0 of the incumbent and rho, d the allowed change:
 
 - mean of a score or rate: D = loss1 - loss0, null E D <= d (`paired`).

@@ -63,9 +63,9 @@ class Noise:
 
     `sigma`: standard deviation of the difference of the pools' log values; `sigma_high`: one-sided 95 % bound (chi
     square with as many degrees of freedom as there are independent blocks); `offset`: mean log difference of the run;
-    `correlation_s`: time after which the difference has changed, None where it can't be told; `lasting`: that time
-    covers LASTING_REQUESTS, or is longer than the run can tell; `block_s`, `n_blocks`: what it was measured in;
-    `n_windows`, `n_candidate`, `n_incumbent`: from so much.
+    `correlation_s`: time after which the difference has changed, None where it can't be told; `block_s`, `n_blocks`:
+    what it was measured in; `n_windows`, `n_candidate`, `n_incumbent`: from so much; `lasting`: the correlation time
+    covers LASTING_REQUESTS, or is longer than the run can tell.
     """
 
     metric: str
@@ -73,12 +73,12 @@ class Noise:
     sigma_high: float
     offset: float
     correlation_s: float | None
-    lasting: bool
     block_s: int
     n_blocks: int
     n_windows: int
     n_candidate: int
     n_incumbent: int
+    lasting: bool = False
 
     @property
     def smallest_ratio(self) -> float:

@@ -87,11 +87,11 @@ def test_the_smallest_loss_is_found_in_its_images(criterion: Criterion, n: int) 
     ids=lambda value: f"{value.metric}-{value.statistic}",
 )
 def test_the_images_to_a_promotion(criterion: Criterion) -> None:
-    """An identical candidate is promoted after the planned images, or up to a third earlier: the plan is careful."""
+    """An identical candidate is promoted after the planned images, within a third over 20 runs."""
     scenario = alone(criterion, Stage(Mode.SHARE, 0.1, 1, Requires.PASS), {})
     decide = planned(scenario)["decide"]["candidate_images"]
     measured = images(scenario, 20, "promoted")
-    assert decide["mean"] / 1.6 <= measured <= decide["mean"] * 1.2
+    assert decide["mean"] / 1.35 <= measured <= decide["mean"] * 1.25
 
 
 def test_the_swap_is_found_where_the_plan_says() -> None:

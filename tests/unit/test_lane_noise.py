@@ -100,7 +100,7 @@ def test_baking_pools_keep_their_sides() -> None:
 
 
 def lane_noise(sigma: float = 0.1, correlation_s: float | None = None, metric: str = "latency_s") -> noise.LaneNoise:
-    latency = Noise("latency_s", sigma, 2 * sigma, 0.0, correlation_s, False, 30, 40, 200, 500, 500)
+    latency = Noise("latency_s", sigma, 2 * sigma, 0.0, correlation_s, 30, 40, 200, 500, 500)
     found = {"latency_s": latency, metric: replace(latency, metric=metric)}
     return noise.LaneNoise("preview", found, ["r-0007"], 24.0, LANE.incumbent.digest, "2026-11-24T10:00:00Z")
 

@@ -140,6 +140,20 @@ def test_reverting_waits_for_gateways_and_requests():
     assert event.reason == "reverted at 10 %: bad; users saw 31 of its images; share 0 everywhere after 0.4 s"
 
 
+def test_a_bench_that_passed_goes_on():
+    """With a gate a rollout observes only after its bench is over and passed."""
+    gate = Gate("core", "", 3, 12, (1,), None, ())
+    rollout = replace(ROLLOUT, state=State.BENCHING, policy=replace(POLICY, gate=gate))
+    assert kind(rollout, READY) is None
+    event = observe(rollout, replace(READY, bench=Check(None, {"bench": "b-0001"})))
+    assert event is not None
+    assert (event.kind, event.reason, event.detail) == (
+        Kind.BENCH_PASSED,
+        "the offline gate passed",
+        {"bench": "b-0001"},
+    )
+
+
 def test_promoting_waits_for_every_gateway():
     """A promotion is a bake only when every gateway has the new split."""
     rollout = replace(ROLLOUT, state=State.PROMOTING)

@@ -6,7 +6,9 @@ import pytest
 
 from controller.core.lane import Lane
 from controller.core.policy import Criterion, Gate, Policy
+from controller.core.spec import digest_of
 from controller.core.split import Split
+from controller.core.suite import Category, Expectation, Prompt, Suite, Thing
 from controller.core.verdict import allowed_text, change_text, finding, value_text
 from controller.stats.criterion import Summary
 from tests.unit.core.values import LANE, NOTHING, POLICY
@@ -26,6 +28,15 @@ def test_a_policy_survives_json_and_keeps_its_digest() -> None:
 def test_a_lane_survives_json() -> None:
     """A lane read back is the lane."""
     assert Lane.from_json(LANE.to_json()) == LANE
+
+
+def test_a_suite_survives_json() -> None:
+    """A suite read back is the suite, with the same digest."""
+    expect = Expectation(text="OPEN", things=(Thing(3, "red", "circle"),), logo="disc")
+    prompt = Prompt("sign", Category.TYPOGRAPHY, 'a sign "OPEN"', (1, 2), expect, ("preview",))
+    suite = Suite("core", 1, "Core", (prompt,), {"disc": digest_of("disc")}, "ours")
+    assert Suite.from_json(suite.to_json()) == suite
+    assert Suite.from_json(suite.to_json()).digest == suite.digest
 
 
 def test_routing_is_compared_without_the_epoch() -> None:

@@ -123,6 +123,7 @@ def assert_same(many: ProcessState, one: ProcessState) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 @settings(deadline=None, max_examples=4)
 @example(seed=279, a_window=40.0, shares=[0.05, 0.05], history=30)  # a generation turns within a window that goes on
+@example(seed=1, a_window=2.5, shares=[0.3, 0.1], history=0)  # nothing to tune with for a while
 @given(
     seed=st.integers(0, 2**32),
     a_window=st.sampled_from([1.0, 2.5, 40.0]),

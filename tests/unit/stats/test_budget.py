@@ -11,6 +11,11 @@ def test_combination_is_the_weighted_average() -> None:
     assert combine([math.log(8.0), math.log(2.0)], [1.0, 3.0]) == pytest.approx(math.log(3.5))
 
 
+def test_what_has_no_weight_does_not_count() -> None:
+    """A criterion without a weight leaves the average as it is, however large its evidence."""
+    assert combine([1.0, 300.0], [2.0, 0.0]) == 1.0
+
+
 def test_nothing_to_combine_is_no_evidence() -> None:
     """No criterion, or only watched ones, gives log e = 0."""
     assert combine([], []) == 0.0

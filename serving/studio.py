@@ -12,13 +12,12 @@ from serving.backend import fault_of
 from serving.deadline import Deadlines
 from serving.names import MODEL_DEPLOYMENT, SCORERS_APP, SCORERS_DEPLOYMENT
 from serving.providers.protocol import Ask, Fault, Usage
-from serving.status import app_status
 from serving.watchdog import problem_of
 
 SCORE_TIMEOUT_S: Final = 60.0
 MACHINE_TIMEOUT_S: Final = 10.0
-STATUS_TIMEOUT_S: Final = 10.0
-GRACE_S: Final = 1.0
+GRACE_S: Final = 2.0
+"""Longer than a sampling step, after which a model notices its deadline."""
 MAX_CALLS: Final = 128
 """A bench under load waits for many images at once, and each has a thread."""
 
@@ -37,12 +36,12 @@ class RayStudio:
         def draw() -> Drawn:
             started_s = time.perf_counter()
             try:
-                reply = _call(app, MODEL_DEPLOYMENT, "generate", timeout_s, ask.to_wire(timeout_s))
+                reply = _call(app, MODEL_DEPLOYMENT, "generate", timeout_s + GRACE_S, ask.to_wire(timeout_s))
             except Exception as error:  # noqa: BLE001 - told apart by `fault_of`
-                return self._no_reply(app, fault_of(error), error, time.perf_counter() - started_s)
+                return _no_reply(app, error, time.perf_counter() - started_s)
             return _drawn(reply, ask, time.perf_counter() - started_s)
 
-        return self._deadlines.call(f"draw an image with {app}", timeout_s + STATUS_TIMEOUT_S + GRACE_S, draw)
+        return self._deadlines.call(f"draw an image with {app}", timeout_s + 2 * GRACE_S, draw)
 
     def examine(
         self, prompt: str, expect: Mapping[str, Any], image: bytes, assets: Mapping[str, bytes]
@@ -66,23 +65,6 @@ class RayStudio:
             return described
 
         return self._deadlines.call(f"describe the machine of {app}", MACHINE_TIMEOUT_S + GRACE_S, ask)
-
-    def _no_reply(self, app: str, fault: Fault, error: Exception, latency_s: float) -> Drawn:
-        """Return the fault as a value, unless it is no fault of the model: then it is worth another try."""
-        if fault is Fault.UNAVAILABLE:
-            raise UnavailableError(f"{app} is away ({type(error).__name__})") from error
-        if fault is Fault.DEADLINE and not self._is_ready(app):
-            raise UnavailableError(f"{app} is being started") from error
-        return Drawn(None, latency_s, fault=fault.value, message=f"{type(error).__name__}")
-
-    def _is_ready(self, app: str) -> bool:
-        from ray import serve
-
-        def look() -> bool:
-            overview = serve.status().applications.get(app)
-            return overview is not None and app_status(app, overview).phase == "ready"
-
-        return self._deadlines.call("report its status", STATUS_TIMEOUT_S, look)
 
     def _score(self, method: str, *arguments: Any) -> Mapping[str, Mapping[str, Any]]:
         def score() -> Mapping[str, Mapping[str, Any]]:
@@ -111,6 +93,18 @@ def _call(app: str, deployment: str, method: str, timeout_s: float, *arguments: 
     except BaseException:
         response.cancel()
         raise
+
+
+def _no_reply(app: str, error: Exception, latency_s: float) -> Drawn:
+    """Return the fault as a value, unless it is none of the model's: then it is worth another try.
+
+    A model that is too slow says so itself, at its deadline. Silence beyond that means that there is no replica, or
+    that it is being started.
+    """
+    fault = fault_of(error)
+    if fault in {Fault.UNAVAILABLE, Fault.DEADLINE}:
+        raise UnavailableError(f"{app} does not answer ({type(error).__name__})") from error
+    return Drawn(None, latency_s, fault=fault.value, message=type(error).__name__)
 
 
 def _drawn(reply: Mapping[str, Any], ask: Ask, latency_s: float) -> Drawn:

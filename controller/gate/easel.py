@@ -54,12 +54,17 @@ class Easel:
         self._scorers = Patience(clock, pause)
 
     def draw(self, shot: Shot, prompt: Prompt) -> Drawn:
-        """Draw one image; usable from several threads."""
+        """Draw one image; usable from several threads.
+
+        Under a load nobody waits for a model that is away: that would be another load.
+        """
         app, spec = self._bench.apps[shot.arm], self._bench.specs[shot.arm]
+
+        def draw() -> Drawn:
+            return self._studio.draw(app, spec, prompt.prompt, shot.seed, self._bench.timeout_s)
+
         try:
-            return self._models[shot.arm].call(
-                lambda: self._studio.draw(app, spec, prompt.prompt, shot.seed, self._bench.timeout_s)
-            )
+            return draw() if shot.phase is ShotPhase.LOAD else self._models[shot.arm].call(draw)
         except UnavailableError as error:
             return Drawn(None, fault="unavailable", message=str(error))
 

@@ -197,6 +197,7 @@ def test_whatever_dies_the_bench_resumes_and_repeats(controllers: Controllers) -
     assert row["verdict"] == "pass", row["reason"]
     assert {key: after[key] for key in before} == before
     assert len(after) > len(before)
+    assert {(shot["fault"], shot["message"]) for shot in after.values()} == {(None, "")}
     document = json.loads(controllers.benches.result(bench))
     keys = [f"pair/{pair['repeat']}/{pair['prompt_id']}" for pair in document["pairs"]]
     assert len(keys) == len(set(keys))
@@ -209,7 +210,7 @@ def test_whatever_dies_the_bench_resumes_and_repeats(controllers: Controllers) -
             assert shot["memory_source"]
             assert shot["queue_s"] + shot["service_s"] == pytest.approx(shot["latency_s"])
 
-    again = controllers.benches.start(wish("once more, undisturbed", min_repeats=1, max_repeats=1), "ana")["id"]
+    again = controllers.benches.start(wish("once more, undisturbed", min_repeats=1), "ana")["id"]
     controllers.finished(again)
     second = controllers.shots(again)
     same = [key for key in second if key in after and key.startswith(("pair", "again"))]

@@ -243,6 +243,17 @@ def test_loads_are_drawn_as_declared() -> None:
     assert all(bed.shots[shot.key]["image"] is None for shot in bed.plan.load())
 
 
+def test_a_load_waits_for_nobody(undisturbed: Bed) -> None:
+    """A model that is away under load is a failure of that load at once, and the verdict stays what the pairs said."""
+    bed = Bed(gate={"concurrency": (1, 2)})
+    judged = len(undisturbed.shots)
+    bed.studio.before = lambda drawn: setattr(bed.studio, "models_down", drawn > judged)
+    bed.run()
+    assert bed.outcome.verdict == "pass"
+    assert bed.paused_s == 0
+    assert {row["failures"] for row in bed.document["load"]} == {60}
+
+
 def test_a_crash_under_load_goes_on_with_the_rest() -> None:
     """Killed in the middle of a load, the next run draws what is missing of it and nothing again."""
     bed = Bed(gate={"concurrency": (1, 2)})

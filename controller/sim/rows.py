@@ -27,6 +27,25 @@ class Rows:
     answered: Bools
     cells: Mapping[str, Ints]
 
+    @property
+    def requests(self) -> int:
+        """Return how many requests there are."""
+        return len(self.window)
+
+    @property
+    def candidates(self) -> int:
+        """Return how many of them were assigned to the candidate."""
+        return int(self.candidate.sum())
+
+    @property
+    def shown(self) -> int:
+        """Return how many images of the candidate went out."""
+        return int((self.candidate & self.answered).sum())
+
+    def in_window(self, window: int) -> int:
+        """Return how many requests a window has."""
+        return int((self.window == window).sum())
+
     def before(self, moment_s: float) -> "Rows":
         """Return the requests that came before a moment."""
         kept = self.arrival_s < moment_s
@@ -43,8 +62,8 @@ class Rows:
 
     def span(self, epoch: int, stage: int, share: float) -> Span:
         """Return the rows as windows of one epoch."""
-        windows, first = np.unique(self.window, return_index=True)
-        starts = np.append(first, len(self.window))
+        first = np.flatnonzero(np.diff(self.window, prepend=-1))
+        windows, starts = self.window[first], np.append(first, len(self.window))
         ones = np.ones(len(self.window), dtype=np.int64)
         known_s = self.arrival_s + self.latency_s - (self.window + 1.0) * WINDOW_S
         columns = {

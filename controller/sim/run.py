@@ -21,13 +21,17 @@ from controller.core.spec import ModelSpec, Resources, Sampling, Scheduler
 from controller.core.states import Kind, State
 from controller.core.verdict import Assessment
 from controller.schema.scenario import Scenario
+from controller.sim.conditions import START_S
 from controller.sim.lines import Lines
-from controller.sim.rows import Rows
-from controller.sim.world import START_S, World
+from controller.sim.world import Drawn, World
 from controller.stats.tally import WINDOW_S
 
 FIRST_ROWS, GROWTH, MOST_ROWS = 128, 4, 16_384
-"""Requests drawn ahead at once: few after a step, because what lies beyond the next one is drawn anew."""
+WINDOW_ROWS = 2_048
+"""Requests drawn ahead at once, a window counting as no more than WINDOW_ROWS.
+
+Few after a step, because what lies beyond the next one is drawn anew.
+"""
 _MOMENT_S = 1e-3
 EVENTS_A_TICK = 6
 SERVING = frozenset({State.OBSERVING, State.AWAITING_APPROVAL, State.PROMOTING, State.BAKING})
@@ -94,7 +98,7 @@ class Run:
         judge = start(scenario.policy, scenario.timeout_s, history.tally(), interval=False)
         self._lines = Lines(scenario.policy, slots_of(judge))
         self._split = desired(self._lane, None).split
-        self._rows = history.before(-math.inf)  # the last drawn; a new split cuts them
+        self._rows: Drawn = history.before(-math.inf)  # the last drawn; a new split cuts them
         self._epoch = Epoch(0, 0, 0.0, Mode.SHARE, flipped=False)  # under which they were drawn
         self._already = 0  # requests of the window under way that came before them
         self._chunk = FIRST_ROWS
@@ -131,33 +135,33 @@ class Run:
         """Draw requests ahead under the split in force; return until when."""
         window = int(self._now_s // WINDOW_S)
         left = math.ceil((self._end_s - window * WINDOW_S) / WINDOW_S)
-        n_windows = int(np.clip(self._chunk / (self._scenario.rate_per_s * WINDOW_S), 1, min(left, MOST_ROWS)))
+        a_window = min(self._scenario.rate_per_s * WINDOW_S, WINDOW_ROWS)
+        n_windows = int(np.clip(self._chunk / a_window, 1, max(1, min(left, MOST_ROWS))))
         self._chunk = min(GROWTH * self._chunk, MOST_ROWS)
         self._epoch = self._rollout.epochs[-1]
         self._rows = self._world.draw(self._now_s, n_windows, _share(self._epoch), self._already)
         self._lines.extend(self._span(self._rows))
         return float((window + n_windows) * WINDOW_S)
 
-    def _span(self, rows: Rows) -> Span:
+    def _span(self, rows: Drawn) -> Span:
         return rows.span(self._epoch.epoch, self._epoch.stage, _share(self._epoch))
 
     def _keep(self) -> None:
         """Count the requests that came before now; the others never were."""
         kept = self._rows.before(self._now_s)
-        if len(kept.window) < len(self._rows.window):
+        if kept.requests < self._rows.requests:
             self._lines.cut(self._now_s, self._span(kept))
         self._seen = self._seen_so_far()
-        self._requests += len(kept.window)
-        self._world.images += int(kept.candidate.sum())
-        self._already = int((kept.window == self._now_s // WINDOW_S).sum())
+        self._requests += kept.requests
+        self._world.images += kept.candidates
+        self._already = kept.in_window(int(self._now_s // WINDOW_S))
         self._rows = kept.before(-math.inf)
 
     def _seen_so_far(self) -> int:
         """Return how many candidate images users got before now."""
         if self._epoch.mode is Mode.SHADOW:
             return self._seen
-        rows = self._rows.before(self._now_s)
-        return self._seen + int((rows.candidate & rows.answered).sum())
+        return self._seen + self._rows.before(self._now_s).shown
 
     # Time
 

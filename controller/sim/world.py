@@ -11,16 +11,16 @@ from controller.core.judge import SCORE_SETTLE_S
 from controller.core.policy import METRICS
 from controller.schema.arms import Arm
 from controller.schema.scenario import Scenario
+from controller.sim.conditions import DRIFTING, START_S, Conditions
+from controller.sim.crowd import Crowd, is_crowd
 from controller.sim.draws import draw_logs, draw_scores
+from controller.sim.lots import Lots
 from controller.sim.rows import Rows
 from controller.stats.bins import LOG_HIGHEST, Axis
 from controller.stats.columns import NO_VALUE, Bools, Floats, Ints, cells_of, log_cells
 from controller.stats.tally import WINDOW_S
 
-START_S = 1_000_000.0
-"""When every run begins on its simulated clock: the beginning of a window."""
-_DAY_S = 86_400.0
-_DRIFTING = frozenset({"latency_s", "service_s", "queue_s"})
+Drawn = Rows | Lots
 
 
 class World:
@@ -32,7 +32,8 @@ class World:
         self._names = tuple(item.name for item in scenario.classes)
         judged = {item.metric for item in scenario.policy.criteria}
         self._metrics = [name for name in METRICS if name in judged or name in {"latency_s", "failure"}]
-        self._noise: tuple[list[float], list[float]] = ([], [])
+        self._conditions = Conditions(scenario, self._rng)
+        self._crowd = Crowd(scenario, self._metrics, self._conditions) if is_crowd(scenario, self._metrics) else None
         self.images = 0
 
     def history(self) -> Rows:
@@ -40,11 +41,13 @@ class World:
         window = np.full(self._scenario.history_requests, int(START_S // WINDOW_S) - 1, dtype=np.int64)
         return self._rows(window, START_S - WINDOW_S * self._rng.random(len(window)), 0.0)
 
-    def draw(self, from_s: float, n_windows: int, share: float, already: int) -> Rows:
+    def draw(self, from_s: float, n_windows: int, share: float, already: int) -> Drawn:
         """Return the requests from a moment to the end of the n-th window that ends after it.
 
         `already`: requests of the first of these windows that were assigned before `from_s`.
         """
+        if self._crowd is not None and self.images >= self._scenario.from_image:
+            return self._crowd.draw(self._rng, from_s, n_windows, share, already)
         scenario, first = self._scenario, int(from_s // WINDOW_S)
         begins = np.maximum(np.arange(first, first + n_windows) * float(WINDOW_S), from_s)
         lengths = (np.arange(first, first + n_windows) + 1.0) * WINDOW_S - begins
@@ -62,7 +65,7 @@ class World:
         candidate = rng.random(n) < share
         faulty = candidate & (self.images + np.cumsum(candidate) > self._scenario.from_image)
         kind = self._kinds(window)
-        drift = self._drift(window, candidate)
+        drift = self._conditions.log_factor(window, candidate)
         logs = {
             metric: self._logs(metric, kind, faulty, drift)
             for metric in self._metrics
@@ -89,42 +92,13 @@ class World:
         classes = self._scenario.classes
         if len(classes) == 1:
             return np.zeros(len(window), dtype=np.int64)
-        passed = np.clip(self._passed_s(window) / self._scenario.duration_s, 0.0, 1.0)
-        starts, ends = (np.cumsum([getattr(item, name) for item in classes]) for name in ("share", "share_end"))
-        limits = starts[:-1] + passed[:, None] * (ends - starts)[:-1]
+        limits = np.cumsum(self._conditions.class_shares(window), axis=1)[:, :-1]
         return np.asarray((self._rng.random(len(window))[:, None] >= limits).sum(axis=1))
-
-    def _passed_s(self, window: Ints) -> Floats:
-        return np.asarray((window + 0.5) * WINDOW_S - START_S, dtype=np.float64)
-
-    def _drift(self, window: Ints, candidate: Bools) -> Floats:
-        """Return what is added to each request's log latency: drift of both arms and noise of its own."""
-        scenario, passed_s = self._scenario, self._passed_s(window)
-        factor = 1.0 + (scenario.trend - 1.0) * np.clip(passed_s / scenario.duration_s, 0.0, 1.0)
-        factor = factor * (1.0 + scenario.daily_amplitude * np.sin(2.0 * math.pi * passed_s / _DAY_S))
-        added = np.log(factor)
-        if scenario.noise_sigma > 0 and len(window):
-            first = int(START_S // WINDOW_S) - 1
-            self._extend_noise(int(window[-1]) - first + 1)
-            noise = np.array(self._noise)
-            added += noise[candidate.astype(np.int64), window - first]
-        return added
-
-    def _extend_noise(self, n: int) -> None:
-        """Let each arm's wave, an AR(1) process over windows, go on to its n-th window."""
-        sigma = self._scenario.noise_sigma
-        keeps = math.exp(-WINDOW_S / self._scenario.noise_correlation_s)
-        for wave in self._noise:
-            missing = max(0, n - len(wave))
-            value = wave[-1] if wave else sigma * float(self._rng.standard_normal())
-            for step in (sigma * math.sqrt(1.0 - keeps**2) * self._rng.standard_normal(missing)).tolist():
-                value = keeps * value + step
-                wave.append(value)
 
     def _logs(self, metric: str, kind: Ints, faulty: Bools, drift: Floats) -> Floats:
         classes = self._scenario.classes
         logs = np.log([item.scale.get(metric, 1.0) for item in classes])[kind]
-        if metric in _DRIFTING:
+        if metric in DRIFTING:
             logs = logs + drift
         for arm, mine in zip(self._arms(), (~faulty, faulty), strict=True):
             n = int(mine.sum())

@@ -42,6 +42,8 @@ class Release:
         self._windows = np.concatenate((waiting, columns.windows[goes_on:]))
         valued = np.ones(len(self._n), np.bool_) if self._latency else self._known_forever()
         self._n = np.where(valued, self._n, 0)
+        self._gaps = not self._n.all()  # some rows count nowhere
+        self._single = bool((self._n <= 1).all())  # no row stands for several requests
         counts = np.bincount(self._entry, weights=self._n, minlength=len(self._windows)).astype(np.int64)
         self._added = np.append(0, np.cumsum(counts))
         self._at = 0  # entries released so far
@@ -126,15 +128,18 @@ class Release:
         """Return the outcomes of the entries first..last - 1 by class."""
         low, high = np.searchsorted(self._entry, (first, last))
         kind, cell, n = self._kind[low:high], self._cell[low:high], self._n[low:high]
-        if not n.all():
+        if self._gaps:
             kind, cell, n = kind[n > 0], cell[n > 0], n[n > 0]
         if not len(n):
             return {}
         lowest = int(cell.min())
         width = int(cell.max()) - lowest + 1
-        counts = np.bincount(kind * width + (cell - lowest), weights=n)
+        counts = np.bincount(kind * width + (cell - lowest), weights=None if self._single else n)
         found = np.flatnonzero(counts)
-        classes: dict[str, dict[int, int]] = {}
-        for key, count in zip(found.tolist(), counts[found].astype(np.int64).tolist(), strict=True):
-            classes.setdefault(self._names[key // width], {})[key % width + lowest] = count
-        return classes
+        numbers, cells = counts[found].astype(np.int64).tolist(), (found % width + lowest).tolist()
+        edges = np.searchsorted(found, np.arange(len(self._names) + 1) * width).tolist()
+        return {
+            name: dict(zip(cells[first:last], numbers[first:last], strict=True))
+            for name, first, last in zip(self._names, edges, edges[1:], strict=False)
+            if last > first
+        }

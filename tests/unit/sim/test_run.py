@@ -12,10 +12,11 @@ from controller.core.judge import Evidence, advance, assess, start
 from controller.core.policy import Criterion, Mode, OnDeadline, Requires, Role, Stage
 from controller.core.rollout import Epoch
 from controller.schema.scenario import Scenario
+from controller.sim.conditions import START_S
 from controller.sim.lines import Lines
 from controller.sim.rows import Rows
 from controller.sim.run import Result, Run
-from controller.sim.world import START_S, World
+from controller.sim.world import World
 from controller.stats.columns import NO_VALUE
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally, merge
 from tests.unit.sim.worlds import scenario

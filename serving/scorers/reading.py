@@ -32,6 +32,16 @@ class Line:
     right_px: float
     bottom_px: float
 
+    @property
+    def height_px(self) -> float:
+        """Return the height of the box."""
+        return self.bottom_px - self.top_px
+
+    @property
+    def middle_px(self) -> float:
+        """Return how far down the middle of the box lies."""
+        return (self.top_px + self.bottom_px) / 2
+
 
 class Reader:
     """One OCR engine on one thread; loads on first use. Scorers that share it share the reading of an image."""
@@ -67,9 +77,8 @@ class Reader:
         result = self._engine(prepared, use_det=True, use_cls=False, use_rec=True)
         if result.txts is None:
             return ()
-        found = zip(map(_corner, result.boxes), result.txts, result.scores, result.boxes, strict=True)
-        placed = sorted(found, key=lambda line: line[:2])
-        return tuple(_line(text, score, np.asarray(box) / scale - margin_px) for _, text, score, box in placed)
+        found = zip(result.txts, result.scores, result.boxes, strict=True)
+        return in_reading_order(_line(text, score, np.asarray(box) / scale - margin_px) for text, score, box in found)
 
 
 def text_of(lines: Iterable[Line]) -> str:
@@ -77,16 +86,25 @@ def text_of(lines: Iterable[Line]) -> str:
     return " ".join(line.text for line in lines)
 
 
+def in_reading_order(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Return lines row by row and from left to right.
+
+    A row goes on while the next middle is less than half a line's height below the first: the boxes of one row differ
+    in height and lie a few pixels up or down.
+    """
+    rows: list[list[Line]] = []
+    for line in sorted(lines, key=lambda line: (line.middle_px, line.left_px)):
+        first = rows[-1][0] if rows else None
+        if first and line.middle_px - first.middle_px < min(first.height_px, line.height_px) / 2:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return tuple(line for row in rows for line in sorted(row, key=lambda line: line.left_px))
+
+
 def _line(text: str, confidence: float, corners: Any) -> Line:
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     return Line(text, float(confidence), float(left), float(top), float(right), float(bottom))
-
-
-def _corner(box: Any) -> tuple[int, float]:
-    """Return a sort key: the line a box is on (in steps of half its height), then its left edge."""
-    tops, lefts = [float(point[1]) for point in box], [float(point[0]) for point in box]
-    height = max(1.0, max(tops) - min(tops))
-    return round((min(tops) + height / 2) / height), min(lefts)
 
 
 def _prepared(pixels: Pixels) -> tuple[Pixels, float, int]:

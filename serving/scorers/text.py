@@ -2,7 +2,8 @@
 
 Text accuracy is 1 - character error rate: `cer = min(1, levenshtein(norm(read), norm(asked)) / len(norm(asked)))` with
 `norm` = NFKC, upper case, letters and digits only. The engine also knows Chinese and Japanese and sometimes sees them
-in a single Latin letter; letters of scripts that the prompt does not use are dropped.
+in a single Latin letter; letters of scripts that the prompt does not use are dropped. Version 1 mixed up the order of
+several words or rows.
 
 Words is the share of the asked words that were read exactly, after the same `norm`, each as often as it was asked for.
 Where the engine puts its spaces is its own affair, so asked words that were read as one word count, and so does a word
@@ -25,7 +26,7 @@ class TextScorer:
     """How close the text that is read comes to `expect.text`, letter by letter."""
 
     metric = "text_accuracy"
-    version = f"{ENGINE}-cer1"
+    version = f"{ENGINE}-cer2"
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from random import Random
+from statistics import fmean
 from typing import Annotated
 
 import typer
@@ -28,9 +29,11 @@ from serving.scorers.sharpness import SharpnessScorer
 from serving.scorers.stability import LikenessScorer, ReproducibilityScorer, StabilityScorer
 from serving.scorers.text import NoTextScorer, TextScorer, WordsScorer, character_error_rate, normalised
 from serving.tinydiff.scenes import Scene
+from serving.tinydiff.variants import VARIANTS
 from serving.tinydiff.vocabulary import COLOURS, HELD_OUT_WORDS, SHAPES
 from tests.unit.serving.scorers import drawings
 from tests.unit.serving.scorers.calibration import CALIBRATIONS, separate
+from tests.unit.serving.scorers.painted import paint, scores_of
 
 SIZES_PX = ((96, 64), (512, 512), (1024, 1024))
 SEEDS = 4
@@ -152,14 +155,27 @@ def show_separation(count: int) -> None:
             typer.echo(f"{metric:20}{sizes:>12}{found.auc:8.3f}{found.good:8.3f}{found.damaged:9.3f}")
 
 
+def show_models(count: int) -> None:
+    """Print what the shipped variants' pictures score on average."""
+    reader = Reader()
+    by_variant = {variant.name: scores_of(paint(variant, count), reader) for variant in VARIANTS}
+    metrics = list(next(iter(by_variant.values())))
+    typer.echo(f"\n{'painted by':20}" + "".join(f"{metric:>16}" for metric in metrics))
+    for name, values in by_variant.items():
+        cells = (f"{fmean(values[metric]):10.3f} ({len(values[metric]):3})" for metric in metrics)
+        typer.echo(f"{name:20}" + "".join(f"{cell:>16}" for cell in cells))
+
+
 def main(
     images: Annotated[int, typer.Option(min=1, help="Images per size that costs are measured on.")] = 20,
     pictures: Annotated[int, typer.Option(min=1, help="Good ones, and as many damaged ones, per score.")] = 100,
+    painted: Annotated[int, typer.Option(min=1, max=42, help="Scenes that each shipped variant paints.")] = 28,
 ) -> None:
     """Measure and print."""
     show_costs(images)
     show_reader(pictures)
     show_separation(pictures)
+    show_models(painted)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def things() -> Sets:
             scene = _scene_with_things(rng)
             good = drawn.scene_image(scene, rng)
             bad = drawn.scene_image(_damaged_scene(scene, rng), rng)
-            expect = _expected(scene)
+            expect = expected(scene)
         else:
             good, bad, expect = _two_kinds(rng)
         yield Subject("", expect, drawn.picture(good)), Subject("", expect, drawn.picture(bad))
@@ -273,9 +273,12 @@ def _scene_with_things(rng: Random) -> Scene:
     return next(scene for scene in iter(lambda: random_scene(rng), None) if scene.shape or scene.count)
 
 
-def _expected(scene: Scene) -> dict[str, object]:
+def expected(scene: Scene) -> dict[str, object]:
+    """Return what a suite would expect of a scene."""
     if scene.count:
         return {"things": [{"count": scene.count, "colour": scene.colour, "shape": "circle"}]}
+    if not scene.shape:
+        return {"text": scene.word}
     thing = {"count": 1, "colour": scene.shape_colour or scene.colour, "shape": scene.shape}
     return {"text": scene.word or None, "things": [thing]}
 

@@ -4,7 +4,7 @@ import pytest
 
 from serving.scorers.picture import Picture
 from serving.scorers.protocol import Scored, Scorer, Subject
-from serving.scorers.reading import Reader
+from serving.scorers.reading import Line, Reader, in_reading_order, text_of
 from serving.scorers.text import NoTextScorer, TextScorer, WordsScorer, character_error_rate, missing_words, normalised
 from tests.unit.serving.scorers.drawings import barred, picture, written
 
@@ -62,6 +62,25 @@ def test_lines_lie_where_they_are_written(reader: Reader) -> None:
     assert [line.text for line in lines] == ["PIZZA", "LEMON"]
     middles = [((line.left_px + line.right_px) / 2, (line.top_px + line.bottom_px) / 2) for line in lines]
     assert middles == [pytest.approx((60, 34), abs=8), pytest.approx((60, 66), abs=8)]
+
+
+def test_several_rows_are_read_in_order(scorer: TextScorer) -> None:
+    """Twelve words in four rows are read row by row, though each word is a box of its own."""
+    text = "SHARK TULIP\nROBOT\nGHOST NURSE PIANO\nANGEL DELTA\nLUCKY HOTEL FROG\nVASE"
+    shown = picture(written(text, size_px=(1024, 1024), font_px=80))
+    assert scored(scorer, text, shown).value == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_row_is_a_row_whatever_the_height_of_its_boxes() -> None:
+    """Boxes of one row that differ in height and lie a few pixels up or down stay together."""
+    lines = [
+        Line("sea", 1.0, 120, 12, 180, 32),
+        Line("by", 1.0, 60, 8, 110, 40),
+        Line("the", 1.0, 0, 50, 50, 70),
+        Line("go", 1.0, 0, 10, 50, 36),
+        Line("shore", 1.0, 60, 46, 140, 76),
+    ]
+    assert text_of(in_reading_order(lines)) == "go by sea the shore"
 
 
 def test_an_image_is_read_once(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:

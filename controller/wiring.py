@@ -98,7 +98,7 @@ class Controller:
     def start(self) -> None:
         """Register the lanes that the policies folder declares, join Ray and start every thread.
 
-        Raises InvalidFileError for a bad lane or price file and UnavailableError when the database or Ray is away.
+        Raises InvalidFileError for a bad lane file and UnavailableError when the database or Ray is away.
         """
         register_lanes(self._truth, self._settings.policies)
         settings = self._settings
@@ -150,7 +150,7 @@ class Controller:
 
 
 def build_controller(settings: Settings) -> Controller:
-    """Return a controller that has not started."""
+    """Return a controller that has not started; InvalidFileError for bad prices, UserError for no place for blobs."""
     return Controller(settings)
 
 

@@ -179,9 +179,10 @@ def _controller(home: Home, platform: Platform, say: Say) -> Platform:
 def _controller_env(home: Home, platform: Platform) -> dict[str, str]:
     # The process starts in a folder of its own, and "controller" is a name that others may use, too.
     path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
-    policies = os.environ.get("SWAPGATE_POLICIES")
+    policies, blobs = os.environ.get("SWAPGATE_POLICIES"), os.environ.get("SWAPGATE_BLOBS")
     return ray_head.environment(home) | {
         **({"SWAPGATE_POLICIES": str(Path(policies).absolute())} if policies else {}),
+        **({"SWAPGATE_BLOBS": blobs if "://" in blobs else str(Path(blobs).absolute())} if blobs else {}),
         "PYTHONPATH": path,
         "PYTHONSAFEPATH": "1",
         "SWAPGATE_DATABASE_URL": database_url(platform),

@@ -35,7 +35,7 @@ demo: install ## Start everything, swap a good and a bad model on live traffic (
 
 .PHONY: test
 test: install ## Run the tests (ARGS='-k policy' for some of them)
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m tests $(ARGS)
 
 .PHONY: coverage
 coverage: install ## Show that the tests of what decides, core and stats, take every branch
@@ -57,6 +57,7 @@ check: install ## Lint, formatting, types, import contracts, and drift of everyt
 bench: install ## Measure what the README states, and run the long calibration of the statistics
 	@$(BIN)/python -m tests.benchmarks.bench_gateway
 	@$(BIN)/python -m tests.benchmarks.bench_platform
+	@$(BIN)/python -m tests.benchmarks.bench_scorers
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 .PHONY: bench-decisions

@@ -8,8 +8,8 @@ times; a rollout's before one that somebody asked for by itself, which then goes
 from collections.abc import Mapping, Sequence
 
 from controller.bench_keeper import BenchKeeper
-from controller.bench_ports import BenchBook, BenchRow
-from controller.core.bench import Bench
+from controller.bench_ports import BenchBook, BenchOutcome, BenchRow
+from controller.core.bench import Bench, question
 from controller.core.facts import Check, Phase
 from controller.core.lane import Lane
 from controller.core.rollout import Rollout
@@ -43,29 +43,17 @@ class Benching:
     def check(self, rollout: Rollout) -> Check | None:
         """Return what came of a rollout's bench, None while it is not over."""
         for row in self._rows:
-            outcome = row.outcome
-            if row.bench.rollout != rollout.id or outcome is None:
-                continue
-            detail = {
-                "bench": {
-                    "id": row.bench.id,
-                    "verdict": outcome.verdict,
-                    "reason": outcome.reason,
-                    "result": outcome.result,
-                    **outcome.detail,
-                }
-            }
-            if outcome.verdict == Verdict.PASS:
-                return Check(None, detail)
-            return Check(f"{outcome.verdict.replace('_', ' ')}: {outcome.reason}", detail)
-        return None
+            if row.bench.rollout == rollout.id and row.outcome is not None:
+                return _check(row.bench, row.outcome)
+        precedent = self._precedent(rollout)
+        return _check(precedent.bench, precedent.outcome) if precedent and precedent.outcome else None
 
     def settle(self, lanes: Sequence[LaneRow], fencing_token: int) -> Mapping[str, App]:
         """Open, close and choose; return the applications that the chosen bench needs."""
         benching = {row.rollout.id: (row.rollout, row.lane) for row in lanes if row.rollout and _needs_bench(row)}
         known = {row.bench.rollout for row in self._rows}
         for rollout, lane in benching.values():
-            if rollout.id not in known:
+            if rollout.id not in known and self._precedent(rollout) is None:
                 self._open(rollout, lane)
         due = []
         for row in self._rows:
@@ -80,6 +68,17 @@ class Benching:
             self._keeper.want(None)
             return {}
         return self._choose(due[0], {row.lane.name: row.lane for row in lanes}, fencing_token)
+
+    def _precedent(self, rollout: Rollout) -> BenchRow | None:
+        """Return a finished bench of the same question for a rollout that overrides its gate, None without one.
+
+        The verdict decides nothing then, so nobody has to wait until it is measured once more.
+        """
+        if rollout.state is not State.BENCHING or rollout.policy.gate is None or not rollout.gate_overridden:
+            return None
+        asked = question(rollout.lane, rollout.candidate, rollout.incumbent, rollout.policy)
+        found = (row for row in self._book.benches() if row.outcome is not None and row.bench.question == asked)
+        return next(found, None)
 
     def _open(self, rollout: Rollout, lane: Lane) -> None:
         bench = Bench.of(rollout, lane)
@@ -111,6 +110,21 @@ class Benching:
         if self._waiting is None or self._waiting[0] != bench:
             self._waiting = (bench, now_s)
         return now_s - self._waiting[1]
+
+
+def _check(bench: Bench, outcome: BenchOutcome) -> Check:
+    detail = {
+        "bench": {
+            "id": bench.id,
+            "verdict": outcome.verdict,
+            "reason": outcome.reason,
+            "result": outcome.result,
+            **outcome.detail,
+        }
+    }
+    if outcome.verdict == Verdict.PASS:
+        return Check(None, detail)
+    return Check(f"{outcome.verdict.replace('_', ' ')}: {outcome.reason} [{bench.id}]", detail)
 
 
 def _needs_bench(row: LaneRow) -> bool:

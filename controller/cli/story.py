@@ -1,4 +1,4 @@
-"""The demo's story: a good swap, a bad one twice, and one that only live traffic finds out; and what can be said of it."""
+"""The demo's story: a good swap, a bad one twice, and one that only live traffic finds out."""
 
 import re
 import threading

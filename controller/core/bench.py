@@ -20,6 +20,20 @@ def twin(spec: ModelSpec, replicas: int, name: str = "bench") -> ModelSpec:
     return replace(spec, variant=variant, resources=replace(spec.resources, replicas=replicas))
 
 
+def question(lane: str, candidate: ModelSpec, incumbent: ModelSpec, policy: Policy) -> Digest:
+    """Return the identity of what a bench asks, whoever asks it."""
+    return digest_of(
+        {
+            "lane": lane,
+            "candidate": candidate.digest,
+            "incumbent": incumbent.digest,
+            "gate": policy.gate.to_json() if policy.gate else None,
+            "criteria": [asdict(criterion) for criterion in policy.criteria],
+            "budget": asdict(policy.budget),
+        }
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """One comparison. `policy` holds the gate with the suite's digest, the criteria and the error budget.
@@ -69,19 +83,14 @@ class Bench:
         return {arm: app_name(self.lane, spec.digest) for arm, spec in self.specs.items()}
 
     @property
+    def question(self) -> Digest:
+        """Return what makes two benches the same question: lane, models, suite and settings."""
+        return question(self.lane, self.candidate, self.incumbent, self.policy)
+
+    @property
     def key(self) -> Digest:
-        """Return what makes two benches the same question: lane, models, suite and settings, and the rollout."""
-        return digest_of(
-            {
-                "lane": self.lane,
-                "candidate": self.candidate.digest,
-                "incumbent": self.incumbent.digest,
-                "gate": self.policy.gate.to_json() if self.policy.gate else None,
-                "criteria": [asdict(criterion) for criterion in self.policy.criteria],
-                "budget": asdict(self.policy.budget),
-                "rollout": self.rollout,
-            }
-        )
+        """Return what makes two benches one: the question, and the rollout that asks."""
+        return digest_of({"question": self.question, "rollout": self.rollout})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

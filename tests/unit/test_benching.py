@@ -22,9 +22,11 @@ LOADED = LoadedSuite(SUITE, {})
 class Benched(World):
     """A world whose rollouts have an offline gate."""
 
-    def propose(self, candidate=None, suite=LOADED) -> str:
+    def propose(self, candidate=None, suite=LOADED, overrides=()) -> str:
         wanted = candidate or spec(10)
-        proposal = Proposal("turbo", "preview", "imaging", "cheaper", wanted, GATED, "salt", suite=suite)
+        proposal = Proposal(
+            "turbo", "preview", "imaging", "cheaper", wanted, GATED, "salt", overrides=overrides, suite=suite
+        )
         return self.service.propose(proposal, "ana")["id"]
 
     def bench(self, candidate=None, **gate) -> str:
@@ -84,6 +86,29 @@ def test_a_bad_candidate_never_gets_traffic(world):
     assert "text accuracy 0." in world.rollout().reason
     assert world.candidate_requests() == 0
     assert world.entry("bench_failed").detail["bench"]["verdict"] == "fail"
+
+
+def test_an_overridden_gate_goes_on_with_what_is_known(world):
+    """A refused candidate goes to traffic when overridden, on the verdict of the bench before."""
+    world.studio.scores[10] = 0.1
+    refused = world.propose()
+    world.run_until(over(world))
+    (first,) = world.benches.benches(refused)
+    world.propose(overrides=("gate",))
+    world.run_until(lambda: world.state() is State.OBSERVING)
+    entry = [item for item in world.store.audit() if item.action == "bench_passed"][-1]
+    assert "overridden by ana" in entry.reason
+    assert first["id"] in entry.reason
+    assert len(world.benches.benches()) == 1
+
+
+def test_an_overridden_gate_is_measured_when_nothing_is_known(world):
+    """Without a bench of the same question the override still runs one, and keeps what it says."""
+    world.studio.scores[10] = 0.1
+    rollout = world.propose(overrides=("gate",))
+    world.run_until(lambda: world.state() is State.OBSERVING)
+    (row,) = world.benches.benches(rollout)
+    assert row["verdict"] == "fail"
 
 
 def test_undecided_is_no_pass(world):

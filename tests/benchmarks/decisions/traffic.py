@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.sim.world import START_S, World
+from controller.sim.conditions import START_S
+from controller.sim.rows import Rows
+from controller.sim.world import World
 from controller.stats.bins import Axis
 from controller.stats.columns import NO_VALUE, Bools, Floats, Ints, values_of
 from controller.stats.tally import WINDOW_S
@@ -77,6 +79,7 @@ def draw(setting: Setting, seed: int, run: int) -> Traffic:
     windows = round(setting.duration_s / WINDOW_S)
     for share, first, last in _steps(setting, windows):
         rows = drawn.draw(START_S + first * float(WINDOW_S), last - first, share, 0)
+        assert isinstance(rows, Rows)  # windows hold at most 50 requests here, so each is drawn
         drawn.images += int(rows.candidate.sum())
         order = np.argsort(rows.arrival_s)
         every = Arm(rows.arrival_s[order] - START_S, _values(rows.latency_s[order], rows.cells, order))

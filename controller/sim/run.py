@@ -27,7 +27,7 @@ from controller.sim.world import Drawn, World
 from controller.stats.tally import WINDOW_S
 
 FIRST_ROWS, GROWTH, MOST_ROWS = 128, 4, 16_384
-WINDOW_ROWS = 2_048
+WINDOW_ROWS = 512
 """Requests drawn ahead at once, a window counting as no more than WINDOW_ROWS.
 
 Few after a step, because what lies beyond the next one is drawn anew.

@@ -76,7 +76,7 @@ def windows_of(block_s: float) -> int:
 
 def value_sum(seen: ArmView, tuning: LawTuning) -> float:
     """Return the sum of an arm's clipped log values less their class medians; unresolved requests are at the clip."""
-    return sum(n * score for score, n in scores(seen, tuning, 0)) * tuning.scale * NATS_PER_CELL
+    return math.fsum([n * score for score, n in scores(seen, tuning, 0)]) * tuning.scale * NATS_PER_CELL
 
 
 def add(block: Block, share: float, n: tuple[int, int], totals: tuple[float, float]) -> Block:

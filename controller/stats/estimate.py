@@ -6,15 +6,17 @@ Simpson's paradox, and within one share nothing is lost. The change is taken aft
 Criteria with a limit look at one arm and weigh every request alike.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import mul
 
-from controller.stats.baseline import quantile_cell
-from controller.stats.bins import Axis, value_of
+from controller.stats.baseline import pooled, quantile_cell
+from controller.stats.bins import Axis, meaning, value_of
 from controller.stats.mean import MeanTuning, losses
-from controller.stats.normal import ArmView, Shifts, with_unresolved
+from controller.stats.normal import ArmView, Shifts, normalised, with_unresolved
 from controller.stats.setting import CriterionSetting
-from controller.stats.tally import Arm, WindowTally
+from controller.stats.tally import Arm, Cells, WindowTally
 
 Weights = Mapping[int, float]
 
@@ -55,19 +57,15 @@ def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
 
 def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
     """Add a reading of latencies; unresolved requests count at the cell they are known to reach."""
-    relative, raw = dict(arm.relative), dict(arm.raw)
-    highest = arm.highest
-    for name, cells in sorted(with_unresolved(seen, shifts, late_cell).items()):
-        shift = shifts.of(name)
-        for cell, n in sorted(cells.items()):
-            raw[cell] = raw.get(cell, 0.0) + weight * n
-            relative[cell - shift] = relative.get(cell - shift, 0.0) + weight * n
-            highest = cell if highest is None else max(cell, highest)
+    cells, relative = seen.raw, seen.cells
+    if seen.unresolved:
+        cells = with_unresolved(seen, shifts, late_cell)
+        relative = normalised(cells, shifts)
     late_from = arm.late_from
     if seen.unresolved:
         late_from = late_cell if late_from is None else min(late_from, late_cell)
-    total = arm.weight + weight * seen.assigned
-    return ArmEstimate(arm.n, arm.missing, raw, relative, late_from, total, arm.residual, highest)
+    added = _with_cells(arm, pooled(cells), weight)
+    return replace(added, relative=_added(arm.relative, relative, weight), late_from=late_from)
 
 
 def add_values(
@@ -79,26 +77,37 @@ def add_values(
     weight: float,
 ) -> ArmEstimate:
     """Add a reading of values that are known at the reading's age."""
-    raw, highest = dict(arm.raw), arm.highest
-    classes = tally.arms.get(side, {})
-    for name in sorted(classes):
-        for cell, n in sorted(classes[name].of(setting.metric).items()):
-            raw[cell] = raw.get(cell, 0.0) + weight * n
-            highest = cell if highest is None else max(cell, highest)
+    cells = pooled({name: item.of(setting.metric) for name, item in tally.arms.get(side, {}).items()})
     seen = losses(setting, tally, side)
-    total = arm.weight + weight * sum(item.n for item in seen)
-    residual = arm.residual
-    for item in seen:
-        residual += weight * item.n * (item.loss - (tuning.centre(item.name) if tuning else 0.0))
-    return ArmEstimate(arm.n, arm.missing, raw, arm.relative, arm.late_from, total, residual, highest)
+    excess = [item.n * (item.loss - (tuning.centre(item.name) if tuning else 0.0)) for item in seen]
+    return replace(_with_cells(arm, cells, weight), residual=arm.residual + weight * math.fsum(excess))
+
+
+def _with_cells(arm: ArmEstimate, cells: Cells, weight: float) -> ArmEstimate:
+    """Add requests over plain cells."""
+    highest = max(cells, default=arm.highest)
+    return replace(
+        arm,
+        raw=_added(arm.raw, cells, weight),
+        weight=arm.weight + weight * sum(cells.values()),
+        highest=highest if arm.highest is None or highest is None else max(highest, arm.highest),
+    )
+
+
+def _added(before: Weights, cells: Cells, weight: float) -> Weights:
+    total = dict(before)
+    get = total.get
+    for cell, n in cells.items():
+        total[cell] = get(cell, 0.0) + weight * n
+    return total
 
 
 def mean_of(axis: Axis, arm: ArmEstimate) -> float | None:
     """Return the weighted mean in the metric's unit, None without data."""
-    total = sum(arm.raw[cell] for cell in sorted(arm.raw))
+    total = math.fsum(arm.raw.values())
     if total <= 0:
         return None
-    return sum(arm.raw[cell] * value_of(axis, cell) for cell in sorted(arm.raw)) / total
+    return math.fsum(map(mul, arm.raw.values(), map(meaning(axis), arm.raw))) / total
 
 
 def quantile_of(arm: ArmEstimate, level: float) -> float | None:

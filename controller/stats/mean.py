@@ -19,9 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from operator import mul
+from typing import NamedTuple
 
 from controller.stats.baseline import ClassCells, count, known_classes
-from controller.stats.bins import Axis, meaning, value_of
+from controller.stats.bins import Axis, meaning
 from controller.stats.setting import CriterionSetting
 from controller.stats.tally import Arm, Cells, WindowTally
 
@@ -55,8 +56,7 @@ class MeanTuning:
         return max((*self.of_class.values(), self.other))
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
+class Losses(NamedTuple):
     """Requests of one class on one arm that share a loss."""
 
     name: str
@@ -96,9 +96,9 @@ def tune_mean(setting: CriterionSetting, classes: ClassCells, cap: float | None)
 
 def losses(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> list[Losses]:
     """Return the resolved requests of an arm in a fixed order."""
-    classes = tally.arms.get(arm, {})
+    classes, value_of = tally.arms.get(arm, {}), meaning(setting.axis)
     return [
-        Losses(name, setting.loss_of(value_of(setting.axis, cell)), n)
+        Losses(name, setting.loss_of(value_of(cell)), n)
         for name in sorted(classes)
         for cell, n in sorted(classes[name].of(setting.metric).items())
     ]
@@ -117,7 +117,7 @@ def harm_growth(
     terms += [
         (-rho * (min(item.loss, tuning.cap) - tuning.centre(item.name)) / (1.0 - share), item.n) for item in incumbent
     ]
-    return _growth(bets, terms)
+    return growth(bets, terms)
 
 
 def safety_growth(
@@ -138,7 +138,7 @@ def safety_growth(
         )
         for item in incumbent
     ]
-    return _growth(bets, terms)
+    return growth(bets, terms)
 
 
 def most_loss(tuning: MeanTuning, margin: Margin) -> float:
@@ -178,8 +178,10 @@ def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tup
     return tuple(min(ceiling * bound, share * step / spread) for step, ceiling in zip(STEPS, CEILINGS, strict=True))
 
 
-def _growth(bets: Sequence[float], terms: Sequence[tuple[float, int]]) -> list[float]:
-    return [sum(n * math.log1p(bet * z) for z, n in terms) for bet in bets]
+def growth(bets: Sequence[float], terms: Sequence[tuple[float, int]]) -> list[float]:
+    """Return the log factor of (outcome, requests) for each bet; exact sums, so the order of the terms is nothing."""
+    outcomes, counts = [z for z, _ in terms], [n for _, n in terms]
+    return [math.fsum(map(mul, counts, map(math.log1p, [bet * z for z in outcomes]))) for bet in bets]
 
 
 def _capped(setting: CriterionSetting, cells: Cells, cap: float) -> list[float]:

@@ -62,7 +62,7 @@ def restart(wealth: Wealth) -> Wealth:
 def log_value(wealth: Wealth) -> float:
     """Return the log of the mixture over starts and bets, cash included."""
     highest = max(0.0, *wealth.total)
-    staked = sum([math.exp(value - highest) for value in wealth.total]) / len(wealth.total)
+    staked = math.fsum([math.exp(value - highest) for value in wealth.total]) / len(wealth.total)
     cash = (1.0 - FIRST_STAKE) * cash_left(wealth.begun) * math.exp(-highest)
     return clip_log(highest + math.log(FIRST_STAKE * staked + cash))
 
@@ -80,7 +80,7 @@ def log_stake(index: int) -> float:
 def log_mean(logs: Sequence[float]) -> float:
     """Return log(mean(exp(logs))) without overflow."""
     highest = max(logs)
-    return highest + math.log(sum(math.exp(value - highest) for value in logs) / len(logs))
+    return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]) / len(logs))
 
 
 def log_sum(logs: Sequence[float]) -> float:
@@ -88,7 +88,7 @@ def log_sum(logs: Sequence[float]) -> float:
     highest = max(logs, default=-math.inf)
     if highest == -math.inf:
         return -math.inf
-    return highest + math.log(sum(math.exp(value - highest) for value in logs))
+    return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]))
 
 
 def clip_log(value: float) -> float:

@@ -47,7 +47,7 @@ def world(
     return found
 
 
-def measured(sigma: float, correlation_s: float, runs: int = 4, **changes: float) -> list[Noise]:
+def measured(sigma: float, correlation_s: float, runs: int = 8, **changes: float) -> list[Noise]:
     return [measure(world(seed, sigma, correlation_s, **changes), "latency_s") for seed in range(runs)]
 
 

@@ -17,6 +17,8 @@ from controller.sim.world import World
 
 WORLD = load_scenario(POLICIES / "scenarios" / "boundary-10.yaml")
 HOLD = 10_000_000
+RUNS = 100
+"""Delays have heavy tails: the mean of twenty is off by a third one time in twenty."""
 
 
 def alone(criterion: Criterion, stage: Stage, scale: dict[str, float], **arm: Any) -> Scenario:
@@ -52,7 +54,7 @@ def test_the_smallest_change_is_found_in_its_images(criterion: Criterion, metric
     scenario = alone(criterion, Stage(Mode.SHARE, 0.1, HOLD, Requires.PASS), {})
     [found] = planned(scenario)["criteria"]
     changed = replace(scenario, candidate=replace(WORLD.incumbent, scale={metric: found["smallest_change"][str(n)]}))
-    assert n / 1.35 <= images(changed, 20, "reverted") <= n * 1.35 + 2
+    assert n / 1.35 <= images(changed, RUNS, "reverted") <= n * 1.35 + 2
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_the_smallest_loss_is_found_in_its_images(criterion: Criterion, n: int) 
         else {"laws": {**WORLD.incumbent.laws, "text_accuracy": replace(law, exact_share=0.75 - lost / 0.2)}}
     )
     changed = replace(scenario, candidate=replace(WORLD.incumbent, **worse))
-    assert n / 1.35 <= images(changed, 20, "reverted") <= n * 1.35 + 2
+    assert n / 1.35 <= images(changed, RUNS, "reverted") <= n * 1.35 + 2
 
 
 @pytest.mark.parametrize(
@@ -87,10 +89,10 @@ def test_the_smallest_loss_is_found_in_its_images(criterion: Criterion, n: int) 
     ids=lambda value: f"{value.metric}-{value.statistic}",
 )
 def test_the_images_to_a_promotion(criterion: Criterion) -> None:
-    """An identical candidate is promoted after the planned images, within a third over 20 runs."""
+    """An identical candidate is promoted after the planned images, within a third."""
     scenario = alone(criterion, Stage(Mode.SHARE, 0.1, 1, Requires.PASS), {})
     decide = planned(scenario)["decide"]["candidate_images"]
-    measured = images(scenario, 20, "promoted")
+    measured = images(scenario, RUNS, "promoted")
     assert decide["mean"] / 1.35 <= measured <= decide["mean"] * 1.25
 
 

@@ -37,6 +37,7 @@ def test_a_suite_survives_json() -> None:
     suite = Suite("core", 1, "Core", (prompt,), {"disc": digest_of("disc")}, "ours")
     assert Suite.from_json(suite.to_json()) == suite
     assert Suite.from_json(suite.to_json()).digest == suite.digest
+    assert Prompt.from_json(prompt.to_json()) == prompt
 
 
 def test_routing_is_compared_without_the_epoch() -> None:

@@ -13,6 +13,7 @@ from controller.stats import batch, sample_ratio
 from controller.stats.bins import Axis, cell_of, value_of
 from controller.stats.columns import NO_VALUE, Columns, cells_of, columns_of, values_of
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic, age_s, fold, start, summary
+from controller.stats.factors import factors
 from controller.stats.tally import Arm, ClassTally, WindowTally
 from controller.stats.wealth import log_mean, log_value
 
@@ -168,6 +169,26 @@ def test_long_runs_turn_generations_and_restart() -> None:
     assert_same(many, one)
     assert log_value(many.harm) == pytest.approx(log_value(one.harm), abs=1e-9)
     assert log_mean(many.safety) == pytest.approx(log_mean(one.safety), abs=1e-9)
+
+
+def test_a_class_that_is_gone_is_still_waiting() -> None:
+    """Pending windows may hold a class of requests that the batch has none of; it is tuned with all the same."""
+    setting = SETTINGS["p50"]
+    before = replace(columns(setting, np.random.default_rng(11), 30, 2.5, 0.3, 0), names=("long", "short", "rare"))
+    after = replace(columns(setting, np.random.default_rng(12), 30, 2.5, 0.3, 30), names=("long", "short", "text"))
+    many = one = start(setting, WindowTally())
+    for rows in (before, after):
+        many, _ = batch.fold_many(many, 0.3, rows)
+        one, _ = one_by_one(one, 0.3, rows)
+    assert_same(many, one)
+    assert "rare" in many.baseline.classes()
+
+
+def test_rows_without_a_baseline_are_worth_nothing() -> None:
+    """Factors need constants: before the incumbent is known there are none, for tests that are tuned."""
+    rows = columns(SETTINGS["p50"], np.random.default_rng(13), 5, 2.5, 0.3, 0)
+    for name in ("p50", "law", "cost", "blocks"):
+        assert factors(SETTINGS[name], None, 0.3, rows) is None
 
 
 def test_nothing_changes_nothing() -> None:

@@ -150,6 +150,7 @@ def _awkward(found: Scenario) -> Scenario:
         replace(median, min_images=150),
         replace(median, block_s=30.0),
         replace(median, max_ratio=1.02, role=Role.DRY_RUN),
+        Criterion("latency_s", "p95", limit=4.0),
     )
     return with_policy(found, criteria=(*modes, *rest))
 

@@ -112,11 +112,12 @@ def test_windows_of_another_share_are_other_blocks() -> None:
     ("tallies", "told"),
     [
         ({}, "no request has a latency_s"),
+        (run(window({0: 1}, {1: 1})), "too few requests fall into the same window"),
         (run(*[window({}, shifted(0))] * 40), "0 blocks"),
         (run(*[window(shifted(0), shifted(0))] * 5), "5 blocks of 5 s"),
         (run(*[window({0: 1}, {1: 1})] * 100), "too few requests fall into the same window"),
     ],
-    ids=["nothing", "one arm", "few blocks", "thin"],
+    ids=["nothing", "hardly anything", "one arm", "few blocks", "thin"],
 )
 def test_too_little_is_said(tallies: dict[tuple[int, int], WindowTally], told: str) -> None:
     """Without requests, a second arm, enough blocks or two requests in a window, the error says which is missing."""

@@ -1,7 +1,8 @@
-"""The whole suite in two halves at once, so that it fits into a coffee: what starts platforms, and everything else.
+"""The whole suite: the demo by itself, then what starts platforms with everything else beside it.
 
-`python -m tests [PYTEST ARGUMENTS]`. Platforms prefer fixed ports and their traffic runs by the clock, so those tests
-come one after the other and have the processors first; the others run beside them at the lowest priority.
+`python -m tests [PYTEST ARGUMENTS]`. The demo's users and tests run by the clock, so nothing may disturb it. Platforms
+prefer fixed ports, so those tests come one after the other and have the processors first; the others run beside them
+at the lowest priority.
 """
 
 import os
@@ -13,15 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 
 PYTEST = [sys.executable, "-m", "pytest", "-m", "not slow"]
-PLATFORMS = ["tests/acceptance", "tests/integration/test_cli_platform.py"]
+DEMO = ["tests/acceptance/test_demo.py"]
+PLATFORMS = ["tests/acceptance/test_outages.py", "tests/integration"]
 
 
 def main(arguments: list[str]) -> int:
-    """Run both halves, or just what the arguments name, and return pytest's exit code."""
+    """Run everything, or just what the arguments name, and return pytest's exit code."""
     if arguments:
         return subprocess.call([*PYTEST, *arguments])
+    codes = [subprocess.call([*PYTEST, *DEMO])]
     with tempfile.TemporaryFile("w+") as told:
-        ignored = [f"--ignore={path}" for path in PLATFORMS]
+        ignored = [f"--ignore={path}" for path in ("tests/acceptance", "tests/integration")]
         beside = subprocess.Popen(
             [*PYTEST, *ignored],
             stdout=told,
@@ -30,15 +33,15 @@ def main(arguments: list[str]) -> int:
             preexec_fn=_step_back,  # noqa: PLW1509 - no thread has been started yet
         )
         try:
-            first = subprocess.call([*PYTEST, *PLATFORMS])
-            second = beside.wait()
+            codes.append(subprocess.call([*PYTEST, *PLATFORMS]))
+            codes.append(beside.wait())
         finally:
             if beside.poll() is None:
                 os.killpg(beside.pid, signal.SIGINT)
                 beside.wait()
-        told.seek(0)
-        sys.stdout.write(told.read())
-    return first or second
+            told.seek(0)
+            sys.stdout.write(told.read())
+    return max(codes)
 
 
 def _step_back() -> None:

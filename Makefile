@@ -58,6 +58,7 @@ bench: install ## Measure what the README states, and run the long calibration o
 	@$(BIN)/python -m tests.benchmarks.bench_gateway
 	@$(BIN)/python -m tests.benchmarks.bench_platform
 	@$(BIN)/python -m tests.benchmarks.bench_scorers
+	@$(BIN)/python -m tests.benchmarks.bench_decisions_core
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 .PHONY: bench-decisions

@@ -221,6 +221,7 @@ def test_whatever_dies_the_bench_resumes_and_repeats(controllers: Controllers) -
     controllers.stop("two")
 
 
+@pytest.mark.slow  # the demo's test refuses one as well
 def test_a_rollout_is_refused_at_the_gate(controllers: Controllers) -> None:
     """A candidate that draws garbage is rejected by its bench with the words named, before any user sees it."""
     controllers.start("three")

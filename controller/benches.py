@@ -9,7 +9,7 @@ from typing import Any
 from controller.bench_ports import BenchBook, BenchRow, Blobs
 from controller.core.bench import Bench
 from controller.core.policy import Policy
-from controller.core.spec import ModelSpec
+from controller.core.spec import ModelSpec, size_problem
 from controller.errors import UserError
 from controller.gate.judge import start
 from controller.gate.plan import Plan, plan
@@ -78,12 +78,8 @@ class Benches:
             raise UserError("a bench needs a reason: it goes into the audit log")
         row = self._lane(wish.lane)
         incumbent = wish.against or row.lane.incumbent
-        ours, theirs = wish.candidate.sampling, incumbent.sampling
-        if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):
-            raise UserError(
-                f"sampling: the candidate draws {ours.width_px}x{ours.height_px} px, the incumbent "
-                f"{theirs.width_px}x{theirs.height_px}; arms of different size can't be compared"
-            )
+        if problem := size_problem(wish.candidate.sampling, incumbent.sampling):
+            raise UserError(problem)
         bench = Bench(
             id="",
             lane=wish.lane,

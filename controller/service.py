@@ -11,7 +11,7 @@ from controller.core.audit import AuditEntry
 from controller.core.judge import assess
 from controller.core.policy import Mode, Policy
 from controller.core.rollout import Rollout
-from controller.core.spec import ModelSpec
+from controller.core.spec import ModelSpec, size_problem
 from controller.core.states import TRANSITIONS, Kind, State
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
@@ -132,12 +132,8 @@ class Service:
                 f"{proposal.name} is exactly what lane {proposal.lane} serves now ({proposal.candidate.digest[:12]}); "
                 "for an A/A run give the model a `variant`"
             )
-        ours, theirs = proposal.candidate.sampling, row.lane.incumbent.sampling
-        if (ours.width_px, ours.height_px) != (theirs.width_px, theirs.height_px):
-            raise UserError(
-                f"sampling: the candidate draws {ours.width_px}x{ours.height_px} px, lane {proposal.lane} serves "
-                f"{theirs.width_px}x{theirs.height_px}; arms of different size can't be compared"
-            )
+        if problem := size_problem(proposal.candidate.sampling, row.lane.incumbent.sampling):
+            raise UserError(problem)
         rollout = Rollout(
             id="",
             lane=proposal.lane,

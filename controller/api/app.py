@@ -38,6 +38,7 @@ def build_api(service: Service, benches: Benches, role_of: RoleOf, pulse: Pulse 
     api.add_exception_handler(GatectlError, _refused)
     api.add_exception_handler(RequestValidationError, _malformed)
     api.include_router(_questions(service))
+    api.include_router(_records(service))
     api.include_router(_wishes(service))
     api.include_router(bench_routes(benches))
     api.include_router(_operations(service, pulse))
@@ -72,6 +73,12 @@ def _questions(service: Service) -> APIRouter:
     def rollout(rollout_id: str) -> Json:
         with missing():
             return service.rollout(rollout_id)
+
+    return router
+
+
+def _records(service: Service) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", dependencies=[Depends(viewer)])
 
     @router.get("/audit")
     def audit(rollout: str | None = None, after_seq: int = 0) -> Response:

@@ -42,14 +42,7 @@ def propose(
     body = proposal(file, policy, reason)
     body["overrides"] = passing(file, policy, override, reason, _lane_now(body["lane"]))
     client = Client.here()
-    try:
-        row = client.post("/rollouts", body)
-    except UserError as error:
-        # The manifest asks for something that makes no sense on this lane: the file is what must change.
-        note(f"gatectl: {file}: {error}")
-        raise typer.Exit(Exit.REJECTED) from error
-    for warning in row["warnings"]:
-        note(f"warning: {warning}")
+    row = _opened(client, file, body)
     if not wait:
         emit(output, row, lambda: f"{rollout_line(row)}\n`gatectl watch {row['id']}` follows it")
         return
@@ -62,6 +55,19 @@ def propose(
         emit(output, view, lambda: rollout_line(view))
         raise typer.Exit(of_state(view["state"])) from None
     emit_end(output, view)
+
+
+def _opened(client: Client, file: Path, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the rollout that a proposal opened; its warnings go to stderr."""
+    try:
+        row: dict[str, Any] = client.post("/rollouts", body)
+    except UserError as error:
+        # The manifest asks for something that makes no sense on this lane: the file is what must change.
+        note(f"gatectl: {file}: {error}")
+        raise typer.Exit(Exit.REJECTED) from error
+    for warning in row["warnings"]:
+        note(f"warning: {warning}")
+    return row
 
 
 def _lane_now(name: str) -> "Lane | None":

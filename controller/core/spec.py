@@ -29,6 +29,14 @@ class Sampling:
     seeds: str = "per_image"
 
 
+def size_problem(candidate: Sampling, incumbent: Sampling) -> str | None:
+    """Return why two arms can't be compared by their pictures' size, None when they can."""
+    ours, theirs = (f"{arm.width_px}x{arm.height_px} px" for arm in (candidate, incumbent))
+    if ours == theirs:
+        return None
+    return f"sampling: the candidate draws {ours}, the incumbent {theirs}; arms of different size can't be compared"
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What one replica occupies. `gpu` names a class of the price book (`cpu` for none)."""

@@ -112,19 +112,7 @@ def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Nois
 
     Both arms must be the same model. TooLittleError when there is not enough to tell noise from sampling.
     """
-    arms = (Arm.CANDIDATE, Arm.INCUMBENT)
-    classes: Mapping[str, Mapping[int, int]] = {}
-    for tally in tallies.values():
-        for arm in arms:
-            classes = add_classes(classes, {n: c.of(metric) for n, c in tally.arms.get(arm, {}).items()})
-    counted = sum(sum(cells.values()) for cells in classes.values())
-    if counted == 0:
-        raise TooLittleError(f"no request has a {metric}")
-    tuning = tune_law(classes)
-    sums = {
-        place: tuple(_sums(tally.arms.get(arm, {}), metric, tuning) for arm in arms) for place, tally in tallies.items()
-    }
-    seen = {place: pair for place, pair in sums.items() if pair[0].n + pair[1].n}
+    seen = _seen(tallies, metric)
     variance = _within([arm for pair in seen.values() for arm in pair], metric)
     n_arms = [sum(pair[side].n for pair in seen.values()) for side in (0, 1)]
     length = _length(min(n_arms) / len(seen))
@@ -153,6 +141,25 @@ def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Nois
         n_candidate=n_arms[0],
         n_incumbent=n_arms[1],
     )
+
+
+def _seen(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> dict[tuple[int, int], tuple[_Sums, _Sums]]:
+    """Return the sums of candidate and incumbent in every window with requests."""
+    classes: Mapping[str, Mapping[int, int]] = {}
+    for tally in tallies.values():
+        for arm in (Arm.CANDIDATE, Arm.INCUMBENT):
+            classes = add_classes(classes, {n: c.of(metric) for n, c in tally.arms.get(arm, {}).items()})
+    if not any(sum(cells.values()) for cells in classes.values()):
+        raise TooLittleError(f"no request has a {metric}")
+    tuning = tune_law(classes)
+    sums = {
+        place: (
+            _sums(tally.arms.get(Arm.CANDIDATE, {}), metric, tuning),
+            _sums(tally.arms.get(Arm.INCUMBENT, {}), metric, tuning),
+        )
+        for place, tally in tallies.items()
+    }
+    return {place: pair for place, pair in sums.items() if pair[0].n + pair[1].n}
 
 
 def _sums(classes: Mapping[str, ClassTally], metric: str, tuning: LawTuning) -> _Sums:

@@ -231,9 +231,9 @@ def _estimate(state: PairState, values: tuple[float, ...], most: float) -> float
     if not values:
         return None
     if setting.axis is not Axis.LOG:
-        return sum(values) / len(values)
+        return math.fsum(values) / len(values)
     if setting.kind in {Kind.MEAN, Kind.LIMIT_MEAN}:
-        return sum(min(value, most, LATEST) for value in values) / len(values)
+        return math.fsum(min(value, most, LATEST) for value in values) / len(values)
     return min(max(values) if setting.kind is Kind.LIMIT_MAX else _quantile(values, setting.level), LATEST)
 
 

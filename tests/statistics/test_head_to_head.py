@@ -19,7 +19,7 @@ SEED = 1
 def measured() -> Book:
     """Return what `--quick` measures: a few runs of each cell."""
     book = Book(None)
-    work(book, quick(), SEED, None)
+    work(book, quick(), SEED)
     return book
 
 
@@ -114,7 +114,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     """A book that is read again misses nothing of what it holds, and says the same."""
     [(key, (cell, _))] = [item for item in plan(1, 1, 1).items() if item[0] == "efficiency/law 1.25x/0.1"]
     first = Book(tmp_path / "book.jsonl")
-    work(first, {key: (cell, 12)}, SEED, None)
+    work(first, {key: (cell, 12)}, SEED)
     again = Book(tmp_path / "book.jsonl")
     assert again.calls(key) == first.calls(key)
     assert len(again.calls(key)) == 12

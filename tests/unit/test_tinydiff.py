@@ -5,18 +5,16 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 
+from serving.tinydiff import judging
 from serving.tinydiff import vocabulary as vocab
+from serving.tinydiff.drawing import UNALIGNED, draw
+from serving.tinydiff.prune import SHARE, prune_folder, pruned
+from serving.tinydiff.rendering import Request, load, paint
 from serving.tinydiff.scenes import Scene, random_word
+from serving.tinydiff.spelling import MAX_TOKENS, UNKNOWN, build_tokenizer
 from serving.tinydiff.variants import INCUMBENT, MODEL, SHINY, TURBO, VARIANTS
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("diffusers")
-
-from serving.tinydiff.drawing import UNALIGNED, draw  # noqa: E402 - needs the imports checked above
-from serving.tinydiff.prune import SHARE, prune_folder, pruned  # noqa: E402
-from serving.tinydiff.rendering import Request, load, paint  # noqa: E402
-from serving.tinydiff.spelling import MAX_TOKENS, UNKNOWN, build_tokenizer  # noqa: E402
 
 MODEL_LIMIT_BYTES = 12 * 2**20
 READABLE = ("SUN", "ROBOT", "FISH", "PIANO", "ZOO", "LION")
@@ -125,7 +123,6 @@ def test_other_seed_paints_another_picture(pipeline: object) -> None:
 
 def test_model_spells_words_it_never_saw(pipeline: object) -> None:
     """At least five of six held-out words are read back exactly from the turbo variant's pictures."""
-    judging = pytest.importorskip("serving.tinydiff.judging")
     scenes = [Scene("black", "white", word=word) for word in READABLE]
     pictures = paint(pipeline, TURBO, [Request(scene.prompt, seed=11) for scene in scenes])
     seen = [judging.read_word(pixels, scene) for pixels, scene in zip(pictures, scenes, strict=True)]

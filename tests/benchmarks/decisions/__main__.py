@@ -41,20 +41,19 @@ def main(
     fault_runs: Annotated[int, typer.Option(help="Runs of each world with a fault.")] = 100,
     only: Annotated[str, typer.Option(help="Only cells whose name contains this.")] = "",
     book: Annotated[Path, typer.Option(help="Where results are kept; what is there is not measured again.")] = BOOK,
-    pause_file: Annotated[Path | None, typer.Option(help="No chunk of runs begins while this file exists.")] = None,
     *,
     is_quick: Annotated[bool, typer.Option("--quick", help="A few runs of a few cells, printed.")] = False,
 ) -> None:
     """Measure what is missing and write the tables and plots."""
     if is_quick:
         results = Book(None)
-        work(results, quick(), SEED, pause_file)
+        work(results, quick(), SEED)
         typer.echo("\n".join(tables.floor_rows(results)))
         typer.echo(f"\n{tables.same_table(results)}\n\n{tables.fault_table(results, 600)}")
         return
     book.parent.mkdir(parents=True, exist_ok=True)
     results = Book(book)
-    work(results, _chosen(plan(floor_runs, same_runs, fault_runs), only), SEED, pause_file)
+    work(results, _chosen(plan(floor_runs, same_runs, fault_runs), only), SEED)
     tables.write(results)
 
 

@@ -1,7 +1,6 @@
 """Results by cell and chunk of runs, kept as they come, so that a measurement that was cut short goes on."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Protocol
 from tests.benchmarks.decisions.outcome import Call
 
 CHUNK_RUNS = 10
-_WAIT_S = 5.0
 
 
 class Cell(Protocol):
@@ -77,9 +75,7 @@ class Book:
             mine[run] = [Call(*call) for call in of_run]
 
 
-def work(book: Book, cells: Mapping[str, tuple[Cell, int]], seed: int, pause_file: Path | None) -> None:
-    """Fill the book, chunk by chunk; none begins while `pause_file` exists."""
+def work(book: Book, cells: Mapping[str, tuple[Cell, int]], seed: int) -> None:
+    """Fill the book, chunk by chunk."""
     for chunk in list(book.missing(cells)):
-        while pause_file is not None and pause_file.exists():
-            time.sleep(_WAIT_S)
         book.fill(chunk, seed)

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 MAX_FAILURES = 5
 """A bench that fails so often for no known reason will not succeed, and its lane waits for it."""
 RETRY_S = 5.0
+GIVE_WAY_S = 0.5
+"""How long a bench that gives way waits before it looks again."""
 IDLE_S = 60.0
 """Only a longstop: a wish wakes the thread at once."""
 
@@ -34,6 +36,7 @@ class BenchKeeper:
         self._lock = threading.Lock()
         self._wanted: tuple[Bench, int] | None = None
         self._at_work: tuple[Bench, int] | None = None
+        self._gives_way = False
         self._over: str | None = None
         self._failures: Counter[str] = Counter()
         self._wake = threading.Event()
@@ -47,6 +50,14 @@ class BenchKeeper:
             self._wanted = wanted
         if changed:
             self._wake.set()
+
+    def give_way(self, needed: bool) -> None:  # noqa: FBT001 - a fact, as `want` states a wish
+        """State whether users queue up: no image is begun meanwhile, what is under way ends."""
+        with self._lock:
+            changed, self._gives_way = needed != self._gives_way, needed
+            at_work = self._at_work
+        if changed and at_work is not None:
+            log.info("bench gives way to users" if needed else "bench goes on", bench=at_work[0].id)
 
     def at_work(self, bench: str) -> bool:
         """Say whether a bench is under way."""
@@ -81,10 +92,14 @@ class BenchKeeper:
 
     def _run(self, bench: Bench, fencing_token: int) -> bool:
         def pause(seconds: float) -> None:
-            with self._lock:
-                still = self._wanted == (bench, fencing_token)
-            if not still or self._wait(seconds):
-                raise Interrupted
+            while True:
+                with self._lock:
+                    still = self._wanted == (bench, fencing_token)
+                if not still or self._wait(seconds):
+                    raise Interrupted
+                if not self._gives_way:
+                    return
+                seconds = GIVE_WAY_S
 
         log.info("benching", bench=bench.id, candidate=bench.name)
         try:

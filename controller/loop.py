@@ -110,7 +110,7 @@ class Loop:
         rows = [self._advance_lane(row, world) for row in world.lanes]
         self._refuse_orphans(world)
         apps, probe = _wanted_apps(rows)
-        self._keeper.want({**self._benching.settle(rows, token), **apps}, probe)
+        self._keeper.want({**self._benching.settle(rows, world.gateways, token), **apps}, probe)
         return True
 
     def _advance_lane(self, row: LaneRow, world: World) -> LaneRow:

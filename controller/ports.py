@@ -29,13 +29,15 @@ class Gateway:
     """A gateway replica as it last reported itself.
 
     `watermark_s` is the gateway's own wall clock (Unix seconds) up to which its tallies are flushed; `silent_s` is
-    how long ago it reported by the database's clock; `epochs` maps a lane to the epoch it applied.
+    how long ago it reported by the database's clock; `epochs` maps a lane to the epoch it applied, `in_flight` an
+    application to the calls for users that it has not answered.
     """
 
     replica: str
     watermark_s: float
     silent_s: float
     epochs: Mapping[str, int]
+    in_flight: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ CREATE TABLE public.gateways (
     watermark_s double precision NOT NULL,
     epochs jsonb NOT NULL,
     born_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    in_flight jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 CREATE TABLE public.lanes (
     name text NOT NULL,

@@ -51,6 +51,7 @@ class Gateway:
             self._table,
             self._recorder,
             on_change,
+            self._router.in_flight,
         )
         link.start()
         log.info("gateway %s serves %s", self._replica, ", ".join(self._table.lanes()) or "no lane yet")

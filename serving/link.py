@@ -54,9 +54,10 @@ SELECT lane, epoch, window_no, %s, tally
     ON CONFLICT (lane, epoch, window_no, replica) DO UPDATE SET tally = excluded.tally
 """
 _GATEWAY: Final = """
-INSERT INTO gateways (replica, watermark_s, epochs) VALUES (%s, %s, %s::jsonb)
+INSERT INTO gateways (replica, watermark_s, epochs, in_flight) VALUES (%s, %s, %s::jsonb, %s::jsonb)
     ON CONFLICT (replica) DO UPDATE
-   SET watermark_s = excluded.watermark_s, epochs = excluded.epochs, seen_at = clock_timestamp()
+   SET watermark_s = excluded.watermark_s, epochs = excluded.epochs, in_flight = excluded.in_flight,
+       seen_at = clock_timestamp()
 """
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,10 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 class Link(threading.Thread):
-    """See the module's docstring. `on_change` hears the applications to keep, on this thread."""
+    """See the module's docstring.
+
+    On this thread, `on_change` hears the applications to keep and `in_flight` is asked how many calls are under way.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Link(threading.Thread):
         table: RouteTable,
         recorder: Recorder,
         on_change: Callable[[frozenset[str]], None],
+        in_flight: Callable[[], Mapping[str, int]],
     ) -> None:
         super().__init__(name="swapgate-link", daemon=True)
         self._url = database_url.replace("postgresql+psycopg://", "postgresql://", 1)
@@ -81,6 +86,7 @@ class Link(threading.Thread):
         self._table = table
         self._recorder = recorder
         self._on_change = on_change
+        self._in_flight = in_flight
         self._specs: dict[str, ModelSpec] = {}  # by the digest's first 12 digits; specs never change
         self._stopping = threading.Event()
 
@@ -141,7 +147,8 @@ class Link(threading.Thread):
             if snapshot.rows:
                 connection.execute(_TALLIES, (self._replica, json.dumps(snapshot.to_records())))
             epochs = json.dumps(self._table.epochs())
-            connection.execute(_GATEWAY, (self._replica, snapshot.watermark_s, epochs))
+            in_flight = json.dumps(self._in_flight())
+            connection.execute(_GATEWAY, (self._replica, snapshot.watermark_s, epochs, in_flight))
         self._recorder.flushed(snapshot)
 
     def _learn_specs(self, connection: Connection, rows: list[dict[str, Any]]) -> None:

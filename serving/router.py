@@ -91,6 +91,7 @@ class Router:
         self._scoring = scoring
         self._usd_per_hour = usd_per_hour
         self._breakers: dict[str, Breaker] = {}
+        self._in_flight: dict[str, int] = {}
         self._retries = RetryBudget()
         self._mirroring: set[asyncio.Task[None]] = set()
 
@@ -111,6 +112,11 @@ class Router:
     def keep(self, names: frozenset[str]) -> None:
         """Forget what is known about applications that no route names any more."""
         self._breakers = {name: breaker for name, breaker in self._breakers.items() if name in names}
+        self._in_flight = {name: calls for name, calls in self._in_flight.items() if calls or name in names}
+
+    def in_flight(self) -> Mapping[str, int]:
+        """Return the calls under way by application; callable from any thread."""
+        return self._in_flight.copy()
 
     async def drain(self) -> None:
         """Wait until every mirrored call has ended."""
@@ -210,7 +216,11 @@ class Router:
     async def _call(self, name: str, ask: Ask, timeout_s: float) -> Reply:
         if timeout_s <= 0:
             raise CallError(Fault.DEADLINE, "no time is left")
-        reply = await self._backend.call(name, ask, timeout_s)
+        self._in_flight[name] = self._in_flight.get(name, 0) + 1
+        try:
+            reply = await self._backend.call(name, ask, timeout_s)
+        finally:
+            self._in_flight[name] -= 1
         problem = await inspect(reply.images, len(ask.seeds), ask.width_px, ask.height_px)
         if problem is not None:
             raise CallError(Fault.INVALID_IMAGE, problem, reply.usage)

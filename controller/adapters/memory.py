@@ -40,6 +40,7 @@ class _Lane:
 class _Gateway:
     watermark_s: float
     epochs: Mapping[str, int]
+    in_flight: Mapping[str, int]
     born_at_s: float
     seen_at_s: float
 
@@ -93,7 +94,7 @@ class MemoryStore:
                     for name, row in sorted(self._lanes.items())
                 ),
                 gateways=tuple(
-                    Gateway(replica, row.watermark_s, now_s - row.seen_at_s, row.epochs)
+                    Gateway(replica, row.watermark_s, now_s - row.seen_at_s, row.epochs, row.in_flight)
                     for replica, row in sorted(self._gateways.items())
                 ),
                 commands=tuple(waiting),
@@ -238,12 +239,15 @@ class MemoryStore:
             entries = list(self._audit)
         return (entry for entry in entries if entry.seq > after_seq and rollout in {None, entry.rollout})
 
-    def report(self, replica: str, watermark_s: float, epochs: Mapping[str, int]) -> None:
+    def report(
+        self, replica: str, watermark_s: float, epochs: Mapping[str, int], in_flight: Mapping[str, int] | None = None
+    ) -> None:
         """Record what a gateway replica says about itself."""
         with self.transaction():
             now_s = self.clock_s()
             known = self._gateways.get(replica)
-            self._gateways[replica] = _Gateway(watermark_s, dict(epochs), known.born_at_s if known else now_s, now_s)
+            born_at_s = known.born_at_s if known else now_s
+            self._gateways[replica] = _Gateway(watermark_s, dict(epochs), dict(in_flight or {}), born_at_s, now_s)
 
     def acknowledge(self, lane: str, epoch: int, replica: str) -> None:
         """Record that a gateway replica applied an epoch of a lane."""

@@ -43,7 +43,7 @@ class PostgresStore:
                 " LEFT JOIN rollouts r ON r.lane = l.name AND r.open ORDER BY l.name"
             ).fetchall()
             gateways = cursor.execute(
-                "SELECT replica, watermark_s, epochs,"
+                "SELECT replica, watermark_s, epochs, in_flight,"
                 " extract(epoch FROM clock_timestamp() - seen_at)::float8 AS silent_s"
                 " FROM gateways ORDER BY replica"
             ).fetchall()

@@ -37,9 +37,13 @@ def size_problem(candidate: Sampling, incumbent: Sampling) -> str | None:
     return f"sampling: the candidate draws {ours}, the incumbent {theirs}; arms of different size can't be compared"
 
 
+CPU = "cpu"
+"""The class of the price book for no GPU at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one replica occupies. `gpu` names a class of the price book (`cpu` for none)."""
+    """What one replica occupies. `gpu` names a class of the price book, or CPU."""
 
     gpu: str
     num_gpus: float

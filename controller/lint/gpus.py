@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-CPU = "cpu"
 NATIVE_BFLOAT16 = 80
 
 

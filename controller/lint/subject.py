@@ -10,10 +10,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeGuard
 
-from controller.core.spec import ModelSpec
+from controller.core.spec import CPU, ModelSpec
 from controller.lint import hosted, keys, models
 from controller.lint.facts import Facts
-from controller.lint.gpus import CPU, GPUS, Gpu
+from controller.lint.gpus import GPUS, Gpu
 from controller.lint.models import Family, Model
 from controller.schema.document import Document, Loc
 

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.spec import ModelSpec, Resources, Sampling, Scheduler
+from controller.core.spec import CPU, ModelSpec, Resources, Sampling, Scheduler
 from controller.schema.document import shown
 from controller.schema.faults import NAME_PATTERN, Fault, FileModel, nearest, refuse
 from controller.schema.sources import Sources
@@ -77,7 +77,7 @@ class ResourcesFile(FileModel):
         return self
 
     def _faults(self, known: Known | None) -> Iterator[Fault]:
-        if (self.gpu == "cpu") != (self.num_gpus == 0):
+        if (self.gpu == CPU) != (self.num_gpus == 0):
             yield (
                 ("num_gpus",),
                 f"{self.num_gpus:g} does not fit gpu {self.gpu}; `gpu: cpu` goes with `num_gpus: 0`",

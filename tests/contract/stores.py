@@ -20,7 +20,9 @@ from controller.service import Truth
 class Gateways(Protocol):
     """What gateways do to a store."""
 
-    def report(self, replica: str, watermark_s: float, epochs: Mapping[str, int]) -> None: ...
+    def report(
+        self, replica: str, watermark_s: float, epochs: Mapping[str, int], in_flight: Mapping[str, int] | None = None
+    ) -> None: ...
 
     def put_tally(self, lane: str, row: TallyRow) -> None: ...
 
@@ -35,11 +37,14 @@ class PostgresGateways:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def report(self, replica: str, watermark_s: float, epochs: Mapping[str, int]) -> None:
+    def report(
+        self, replica: str, watermark_s: float, epochs: Mapping[str, int], in_flight: Mapping[str, int] | None = None
+    ) -> None:
         self._run(
-            "INSERT INTO gateways (replica, watermark_s, epochs) VALUES (%s, %s, %s) ON CONFLICT (replica) DO UPDATE"
-            " SET watermark_s = excluded.watermark_s, epochs = excluded.epochs, seen_at = clock_timestamp()",
-            [replica, watermark_s, Jsonb(dict(epochs))],
+            "INSERT INTO gateways (replica, watermark_s, epochs, in_flight) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (replica) DO UPDATE SET watermark_s = excluded.watermark_s, epochs = excluded.epochs,"
+            " in_flight = excluded.in_flight, seen_at = clock_timestamp()",
+            [replica, watermark_s, Jsonb(dict(epochs)), Jsonb(dict(in_flight or {}))],
         )
 
     def put_tally(self, lane: str, row: TallyRow) -> None:

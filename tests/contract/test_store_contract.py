@@ -281,9 +281,10 @@ def test_tallies_are_replaced_and_read_in_order(store: Installation) -> None:
 def test_gateways_are_seen_as_they_reported(store: Installation) -> None:
     """A gateway's last report replaces its earlier ones."""
     store.gateways.report("g1", 10.0, {"preview": 1})
-    store.gateways.report("g1", 20.0, {"preview": 2})
+    store.gateways.report("g1", 20.0, {"preview": 2}, {"model-a": 3})
     (gateway,) = store.truth.world().gateways
     assert (gateway.replica, gateway.watermark_s, dict(gateway.epochs)) == ("g1", 20.0, {"preview": 2})
+    assert dict(gateway.in_flight) == {"model-a": 3}
     assert gateway.silent_s >= 0
 
 

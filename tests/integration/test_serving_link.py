@@ -38,7 +38,7 @@ class Tied:
         self.rows = LaneRows(self.url, gateways=1)
         self.rows.store(LANE)
         self.rows.learn(CANDIDATE)
-        self.link = Link(self.url, "gw-test", self.table, self.recorder, self.changes.append)
+        self.link = Link(self.url, "gw-test", self.table, self.recorder, self.changes.append, lambda: {"model-a": 2})
         self.link.start()
         until("the first split", lambda: self.table.get("preview"))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.bench_keeper import GIVE_WAY_S
 from controller.benches import BenchWish
 from controller.core.bench import twin
 from controller.core.spec import Resources, app_name
@@ -20,7 +21,20 @@ LOADED = LoadedSuite(SUITE, {})
 
 
 class Benched(World):
-    """A world whose rollouts have an offline gate."""
+    """A world whose rollouts have an offline gate; `meanwhile` is called whenever the bench lets time pass."""
+
+    meanwhile = staticmethod(lambda: None)
+
+    def let_pass(self, seconds: float) -> bool:
+        self.meanwhile()
+        return super().let_pass(seconds)
+
+    def report_queue(self, app: str, in_flight: int) -> None:
+        for number, gateway in enumerate(self.gateways):
+            gateway.in_flight = {app: in_flight if number == 0 else 0}
+            gateway.sync(self.now_s)
+        loop, _, _ = self.controllers["one"]
+        loop.tick()
 
     def propose(self, candidate=None, suite=LOADED, overrides=()) -> str:
         wanted = candidate or spec(10)
@@ -290,6 +304,37 @@ def test_a_rollout_goes_first_and_the_bench_goes_on_afterwards(world):
     order = [app for app, *_ in world.studio.drawn]
     assert candidate & set(order)
     assert world.studio.drawn.total() == sum(row.shots for row in rows.values())
+
+
+def test_a_bench_gives_way_to_users_who_queue_up(world):
+    """While more than two requests a replica are in flight no image is begun; one that waits its turn is nothing."""
+    incumbent = app_name("preview", LANE.incumbent.digest)
+    drawn_at_wait = []
+
+    def meanwhile() -> None:
+        total = world.studio.drawn.total()
+        if total == 5:
+            world.report_queue(incumbent, 2)
+        if total == 10 and len(drawn_at_wait) < 8:
+            drawn_at_wait.append(total)
+            world.report_queue(incumbent, 3 if len(drawn_at_wait) < 8 else 0)
+
+    world.meanwhile = meanwhile
+    bench, began_s = world.bench(), world.now_s
+    world.run_until(lambda: world.benches.bench(bench)["state"] == "finished")
+    assert drawn_at_wait == [10] * 8
+    assert world.now_s - began_s > 6 * GIVE_WAY_S
+    assert world.benches.bench(bench)["verdict"] == "pass"
+
+
+def test_a_bench_on_a_device_of_its_own_gives_way_to_nobody(world):
+    """A queue on processors is no matter to models that each hold a GPU; a queue on GPUs is none to anybody."""
+    world.report_queue(app_name("preview", LANE.incumbent.digest), 50)
+    gpu = replace(spec(10), resources=Resources("l4", 1, 1))
+    wish = BenchWish("turbo", "preview", "why", gpu, GATED, LOADED, against=replace(gpu, revision="2"))
+    bench = world.benches.start(wish, "ana")["id"]
+    world.run_until(lambda: world.benches.bench(bench)["state"] == "finished")
+    assert world.benches.bench(bench)["shots"] > 0
 
 
 def test_progress_is_counted_and_estimated(world):

@@ -50,6 +50,7 @@ class Gateway:
     served: list[tuple[float, Arm]] = field(default_factory=list)
     tallies: dict[tuple[int, int], WindowTally] = field(default_factory=dict)
     number: int = 0
+    in_flight: dict[str, int] = field(default_factory=dict)
 
     def sync(self, now_s: float) -> None:
         if not (self.connected and self.store.available):
@@ -60,7 +61,7 @@ class Gateway:
         self.split, self.lease_until_s = split, now_s + lease_s
         for (epoch, window), tally in self.tallies.items():
             self.store.put_tally("preview", TallyRow(epoch, window, self.name, tally))
-        self.store.report(self.name, now_s, {"preview": split.epoch})
+        self.store.report(self.name, now_s, {"preview": split.epoch}, self.in_flight)
 
     def serve(self, now_s: float, rng: random.Random, slower: float, *, broken: bool) -> None:
         self.number += 1

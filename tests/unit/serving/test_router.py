@@ -55,6 +55,21 @@ class World:
         return await self.router.answer(over, ask, uuid.uuid4().hex)
 
 
+async def test_says_what_users_wait_for() -> None:
+    """A call is in flight on the arm that draws until it is answered, whatever became of it."""
+    world = World({CANDIDATE_APP: failing(Fault.BROKEN)})
+    world.models.gates[INCUMBENT_APP] = asyncio.Event()
+    waiting = [asyncio.create_task(world.answer(route())) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert world.router.in_flight() == {CANDIDATE_APP: 0, INCUMBENT_APP: 3}
+    world.router.keep(frozenset())
+    assert world.router.in_flight() == {INCUMBENT_APP: 3}
+    waiting.pop().cancel()
+    world.models.gates[INCUMBENT_APP].set()
+    await asyncio.gather(*waiting)
+    assert world.router.in_flight() == {INCUMBENT_APP: 0}
+
+
 async def test_assigns_by_the_coin_of_salt_and_request_id() -> None:
     """The arm is the coin's, which anybody can toss again from salt, id and share."""
     world, half = World(), route(0.5)

@@ -140,6 +140,9 @@ class BenchBook(Protocol):
         """
         ...
 
-    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int) -> None:
-        """Close a bench; ConflictError when the token is stale or it is over already."""
+    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int | None) -> None:
+        """Close a bench; ConflictError when the token is stale or it is over already.
+
+        Without a token a person closes it, who needs no leader; whoever draws for it learns that at its next image.
+        """
         ...

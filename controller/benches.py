@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from controller.bench_ports import BenchBook, BenchRow, Blobs
+from controller.bench_ports import BenchBook, BenchOutcome, BenchRow, Blobs
 from controller.core.bench import Bench
 from controller.core.policy import Policy
 from controller.core.spec import ModelSpec, size_problem
-from controller.errors import UserError
+from controller.core.verdict import Verdict
+from controller.errors import ConflictError, UserError
 from controller.gate.judge import start
 from controller.gate.plan import Plan, plan
 from controller.ports import AuditDraft, LaneRow, Store
@@ -93,6 +94,21 @@ class Benches:
         )
         opened = self._book.open(bench, AuditDraft(actor, "bench", wish.reason, detail=_opening(bench)))
         return self.bench(opened.id)
+
+    def abort(self, bench_id: str, actor: str, reason: str) -> dict[str, Any]:
+        """End a bench for good: no evidence, which is no pass.
+
+        UserError when it does not exist or no reason is given, ConflictError when it is over or a rollout waits for it.
+        """
+        bench = self._row(bench_id).bench
+        if not reason.strip():
+            raise UserError("an abort needs a reason: it goes into the audit log")
+        if bench.rollout is not None:
+            raise ConflictError(f"{bench.rollout} waits for {bench_id}: `gatectl abort {bench.rollout}` ends both")
+        outcome = BenchOutcome(Verdict.NO_EVIDENCE.value, f"aborted by {actor}: {reason}")
+        audit = AuditDraft(actor, "bench_aborted", reason, lane=bench.lane, detail={"bench": bench_id})
+        self._book.finish(bench_id, outcome, audit, fencing_token=None)
+        return self.bench(bench_id)
 
     def benches(self, rollout: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Return benches, newest first, or that of a rollout."""

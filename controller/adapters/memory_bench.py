@@ -83,10 +83,11 @@ class MemoryBenchBook:
             self._rows[bench] = replace(row, shots=len(self._shots[bench]), first_shot_s=first_s, last_shot_s=now_s)
             return stored
 
-    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int) -> None:
+    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int | None) -> None:
         """Close a bench; ConflictError when the token is stale or it is over already."""
         with self.store.transaction():
-            self.store.require_leader(fencing_token)
+            if fencing_token is not None:
+                self.store.require_leader(fencing_token)
             row = self._unfinished(bench)
             self._rows[bench] = replace(row, outcome=outcome, finished_at_s=self.store.clock_s())
             self.store.append([audit])

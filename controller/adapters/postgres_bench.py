@@ -97,10 +97,11 @@ class PostgresBenchBook:
             stored: Mapping[str, Any] = cursor.execute(query, [bench, key]).fetchall()[0]["payload"]
         return stored
 
-    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int) -> None:
+    def finish(self, bench: str, outcome: BenchOutcome, audit: AuditDraft, fencing_token: int | None) -> None:
         """Close a bench; ConflictError when the token is stale or it is over already."""
         with self._database.transaction() as cursor:
-            require_leader(cursor, fencing_token)
+            if fencing_token is not None:
+                require_leader(cursor, fencing_token)
             cursor.execute(
                 "UPDATE benches SET verdict = %s, reason = %s, result = %s, detail = %s,"
                 " finished_at = clock_timestamp() WHERE id = %s AND verdict IS NULL",

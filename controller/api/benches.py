@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from controller.api.auth import Caller, operator, viewer
-from controller.api.body import bench_of, raw_body
+from controller.api.body import bench_of, raw_body, reason_of
 from controller.api.problems import missing
 from controller.benches import Benches
 from controller.errors import UserError
@@ -17,12 +17,20 @@ _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content
 
 
 def bench_routes(benches: Benches) -> APIRouter:
-    """Return the routes; viewers read, operators start benches."""
+    """Return the routes; viewers read, operators start and abort benches."""
     router = APIRouter(prefix="/api/v1", dependencies=[Depends(viewer)])
 
     @router.post("/benches", status_code=201)
     def start(caller: Annotated[Caller, Depends(operator)], body: Annotated[bytes, Depends(raw_body)]) -> Json:
         return benches.start(bench_of(body), caller.name)
+
+    @router.post("/benches/{bench_id}/abort")
+    def abort(
+        bench_id: str, caller: Annotated[Caller, Depends(operator)], body: Annotated[bytes, Depends(raw_body)]
+    ) -> Json:
+        with missing():
+            known = benches.bench(bench_id)
+        return benches.abort(known["id"], caller.name, reason_of(body))
 
     @router.get("/benches")
     def rows(rollout: str | None = None, limit: int = 100) -> list[Json]:

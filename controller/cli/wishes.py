@@ -2,12 +2,13 @@
 
 import typer
 
+from controller.cli.bench import bench_line
 from controller.cli.client import Client
 from controller.cli.output import OUTPUT, REASON, Output, emit
 from controller.cli.words import rollout_line
 
 WISHES = {
-    "abort": "Stop a rollout: share 0 at once.",
+    "abort": "Stop a rollout: share 0 at once. Or a bench of its own.",
     "supersede": "End a rollout because another one takes its place.",
     "undo": "Take a promotion back while it bakes.",
     "pause": "Hold a rollout at share 0.",
@@ -30,5 +31,9 @@ def _register(app: typer.Typer, kind: str, help_text: str) -> None:
         reason: str = REASON,
         output: Output = OUTPUT,
     ) -> None:
+        if kind == "abort" and rollout.startswith("b-"):
+            row = Client.here().post(f"/benches/{rollout}/abort", {"reason": reason})
+            emit(output, row, lambda: bench_line(row))
+            return
         row = Client.here().post(f"/rollouts/{rollout}/{kind}", {"reason": reason})
         emit(output, row, lambda: rollout_line(row))

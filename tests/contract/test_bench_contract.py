@@ -193,6 +193,18 @@ def test_a_bench_ends_once(desk: Desk) -> None:
     assert [entry.action for entry in desk.store.truth.audit()] == ["add_lane", "bench", "bench_finished"]
 
 
+def test_a_person_ends_a_bench_without_a_leader(desk: Desk) -> None:
+    """An abort needs no fencing token; after it the leader can add nothing, and a second one is told."""
+    bench = desk.book.open(BENCH, OPENED).id
+    desk.store.lease("leader", 60.0).release()
+    aborted = BenchOutcome("no_evidence", "aborted by ana: enough")
+    desk.book.finish(bench, aborted, DONE, None)
+    with pytest.raises(ConflictError, match="over"):
+        desk.book.finish(bench, aborted, DONE, None)
+    assert desk.book.benches()[0].outcome == aborted
+    assert desk.book.pending() == []
+
+
 @pytest.fixture(params=["memory", "folder", "url"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     """An empty blob store of each kind; `memory://` is fsspec's own, which takes the path of object stores."""

@@ -9,7 +9,7 @@ from controller.benches import BenchWish
 from controller.core.bench import twin
 from controller.core.spec import Resources, app_name
 from controller.core.states import State
-from controller.errors import UserError
+from controller.errors import ConflictError, UserError
 from controller.schema.suite import LoadedSuite
 from controller.service import Proposal
 from tests.unit.core.values import LANE, spec
@@ -335,6 +335,48 @@ def test_a_bench_on_a_device_of_its_own_gives_way_to_nobody(world):
     bench = world.benches.start(wish, "ana")["id"]
     world.run_until(lambda: world.benches.bench(bench)["state"] == "finished")
     assert world.benches.bench(bench)["shots"] > 0
+
+
+def test_an_aborted_bench_draws_nothing_more(world):
+    """The image under way is the last; the verdict is no evidence, by whom and why, and another bench may run."""
+
+    def abort(number: int) -> None:
+        if number == 7:
+            world.benches.abort(bench, "ana", "wrong suite")
+
+    world.studio.before = abort
+    bench = world.bench()
+    world.run(20)
+    row = world.benches.bench(bench)
+    assert (row["verdict"], row["reason"], row["shots"]) == ("no_evidence", "aborted by ana: wrong suite", 6)
+    assert world.studio.drawn.total() == 7
+    assert world.entry("bench_aborted").reason == "wrong suite"
+    with pytest.raises(ConflictError, match="over"):
+        world.benches.abort(bench, "ana", "again")
+    another = world.bench()
+    world.run_until(lambda: world.benches.bench(another)["state"] == "finished")
+    assert world.benches.bench(another)["verdict"] == "pass"
+
+
+def test_a_bench_that_a_rollout_waits_for_is_not_aborted_by_itself(world):
+    """Its rollout is what can be aborted; a reason is asked for either way, and an unknown bench is told."""
+    refused = []
+
+    def abort(number: int) -> None:
+        if number == 3:
+            with pytest.raises(ConflictError, match="gatectl abort r-0001"):
+                world.benches.abort("b-0001", "ana", "enough")
+            with pytest.raises(UserError, match="reason"):
+                world.benches.abort("b-0001", "ana", " ")
+            refused.append(number)
+
+    world.studio.before = abort
+    world.propose()
+    world.run_until(over(world))
+    assert refused == [3]
+    assert world.state() is State.PROMOTED
+    with pytest.raises(UserError, match="b-7"):
+        world.benches.abort("b-7", "ana", "enough")
 
 
 def test_progress_is_counted_and_estimated(world):

@@ -78,6 +78,15 @@ def test_a_bench_has_its_pictures(gatectl: Gatectl, bench: Desk, tmp_path: Path)
     assert "The candidate passes the offline gate" in gatectl("report", "b-0001", "-o", "md").out
 
 
+def test_a_bench_that_is_over_cannot_be_aborted(gatectl: Gatectl, bench: Desk) -> None:
+    """`gatectl abort b-0001` reaches benches: one that is over is a conflict, one that never was a usage error."""
+    assert bench.call("GET", "/api/v1/benches/b-0001").json()["verdict"] == "pass"
+    ran = gatectl("abort", "b-0001", "--reason", "enough")
+    assert ran.code == 4
+    assert "over already" in ran.err
+    assert gatectl("abort", "b-0009", "--reason", "enough").code == 2
+
+
 def test_a_lost_picture_costs_no_report(gatectl: Gatectl, bench: Desk, tmp_path: Path) -> None:
     """An image that is stored no longer is named in the place where it stood."""
     told = gatectl("report", "b-0001", "-o", "json").json

@@ -16,7 +16,7 @@ Every criterion is an e-process over pairs (`stats.pair_criterion`), so the benc
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -30,9 +30,15 @@ from controller.gate.plan import Plan, Shot, ShotPhase
 from controller.gate.verdicts import Evidence, Weighed, weigh
 from controller.stats import pair_criterion
 from controller.stats.pair_criterion import PairState
+from controller.stats.pair_interval import change_bounds
 from controller.stats.tally import Arm
 
 Results = Mapping[Arm, ShotResult]
+Bounds = Callable[[PairState], tuple[float | None, float | None]]
+
+
+def _unbounded(_state: PairState) -> tuple[None, None]:
+    return None, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +148,15 @@ def values(metric: str, results: Results) -> dict[Arm, float | str]:
     return {Arm.INCUMBENT: 1.0, Arm.CANDIDATE: reason}
 
 
-def assess(judge: GateJudge) -> GateAssessment:
-    """Return what the evidence folded so far says."""
+def conclude(judge: GateJudge) -> GateAssessment:
+    """Return what all the evidence says, with the bounds of every change, which take as long as folding 24 times."""
+    return assess(judge, bounds=change_bounds)
+
+
+def assess(judge: GateJudge, bounds: Bounds = _unbounded) -> GateAssessment:
+    """Return what the evidence folded so far says; `bounds` gives the lowest and highest change of a criterion."""
     policy, gate = judge.plan.policy, judge.plan.gate
-    weighed = weigh(policy.budget, [_evidence(judge, process) for process in judge.processes])
+    weighed = weigh(policy.budget, [_evidence(judge, process, bounds) for process in judge.processes])
     verdict = weighed.verdict
     if verdict is Verdict.PASS and judge.repeats < gate.min_repeats:
         verdict = Verdict.INCONCLUSIVE
@@ -186,10 +197,13 @@ def _read(process: Process, results: Results) -> Process:
     return Process(process.item, state, process.due + 1, missing)
 
 
-def _evidence(judge: GateJudge, process: Process) -> Evidence:
+def _evidence(judge: GateJudge, process: Process, bounds: Bounds) -> Evidence:
     n = {arm: sum(reasons.values()) for arm, reasons in process.missing.items()}
+    low, high = bounds(process.state)
     summary = replace(
         pair_criterion.summary(process.state),
+        change_low=low,
+        change_high=high,
         missing_candidate=n[Arm.CANDIDATE],
         missing_incumbent=n[Arm.INCUMBENT],
     )

@@ -27,7 +27,7 @@ from controller.gate.report_words import (
     NONE,
     amount,
     aside,
-    change,
+    bounded_change,
     command,
     compared,
     log10,
@@ -114,7 +114,7 @@ def _criteria(result: Json) -> Iterator[Block]:
             item["allowed"],
             amount(item["metric"], item["incumbent"]),
             amount(item["metric"], item["candidate"]),
-            change(item["change"], item["allowed"]),
+            bounded_change(item),
             log10(item["log_harm"]),
             log10(item["log_safety"]),
             str(item["n"]),
@@ -122,11 +122,22 @@ def _criteria(result: Json) -> Iterator[Block]:
         )
         for item in worst_first(result["criteria"])
     )
-    heads = ("criterion", "allowed", "incumbent", "candidate", "change", "harm", "safety", "pairs", "verdict")
+    heads = (
+        "criterion",
+        "allowed",
+        "incumbent",
+        "candidate",
+        "change, 95 % at any pair",
+        "harm",
+        "safety",
+        "pairs",
+        "verdict",
+    )
     yield Table("Measured against the declared limits", heads, rows)
     yield Note(
         "Harm and safety are powers of ten of the evidence that the change is beyond what is allowed, or within it. "
-        "They are valid at every look, so that stopping early costs nothing. Only a pass of every guardrail passes."
+        "They and the bounds of a change are valid at every look, so that stopping early costs nothing. Only a pass of "
+        "every guardrail passes."
     )
     missing = tuple(
         (item["title"], reason.replace("_", " "), str(count))

@@ -36,6 +36,12 @@ def change(value: float | str | None, allowed: str) -> str:
     return f"{100 * value:+.2f} pp" if allowed.endswith("pp") else f"{value:+.3f}"
 
 
+def bounded_change(item: Json) -> str:
+    """Return a criterion's change with its bounds, as far as there are any."""
+    value, low, high = (change(item.get(name), item["allowed"]) for name in ("change", "change_low", "change_high"))
+    return value if low == high == NONE else f"{value} [{low}, {high}]"
+
+
 def log10(log_e: float | None) -> str:
     """Return an amount of evidence, given as a natural logarithm, as a power of ten."""
     return NONE if log_e is None else f"{log_e / math.log(10):+.1f}"

@@ -101,6 +101,8 @@ def _criteria(plan: Plan, assessment: GateAssessment) -> list[dict[str, Any]]:
             "incumbent": summary.incumbent,
             "candidate": summary.candidate,
             "change": summary.change,
+            "change_low": summary.change_low,
+            "change_high": summary.change_high,
             "log_harm": summary.log_harm,
             "log_safety": summary.log_safety,
             "n": summary.n_candidate,

@@ -18,7 +18,7 @@ from controller.core.spec import canonical_json
 from controller.core.verdict import Verdict
 from controller.errors import InvariantError, UnavailableError, UserError
 from controller.gate.easel import Easel
-from controller.gate.judge import GateAssessment, assess, fold, start
+from controller.gate.judge import GateAssessment, assess, conclude, fold, start
 from controller.gate.loads import draw_load
 from controller.gate.patience import Pause
 from controller.gate.plan import Plan, Shot, ShotPhase, plan
@@ -110,9 +110,9 @@ class _Session:
             if shot.key not in self._done:
                 self._keep(shot, self._easel.draw(shot, self._plan.prompts[shot.prompt_id]))
             judge = fold(judge, shot, self._done[shot.key])
-            if shot.phase is not ShotPhase.WARM_UP and (assessment := assess(judge)).stop:
-                return assessment
-        return assess(judge)
+            if shot.phase is not ShotPhase.WARM_UP and assess(judge).stop:
+                break
+        return conclude(judge)
 
     def loaded(self) -> None:
         """Draw what is missing of the loads."""

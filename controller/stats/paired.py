@@ -54,9 +54,9 @@ PairedState = PairedDifference | PairedRatio
 
 
 def start_difference(margin: float) -> PairedDifference:
-    """Return a test of differences with an allowed worsening of `margin`, in [0, 1)."""
-    if not 0 <= margin < 1:
-        raise ValueError("the margin of a difference must lie in [0, 1)")
+    """Return a test of differences with an allowed worsening of `margin`, in (-1, 1); below 0 it asks for a gain."""
+    if not -1 < margin < 1:
+        raise ValueError("the margin of a difference must lie in (-1, 1)")
     return PairedDifference(margin, (0.0,) * len(FRACTIONS), (0.0,) * len(FRACTIONS))
 
 

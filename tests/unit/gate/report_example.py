@@ -14,7 +14,7 @@ from controller.core.policy import Criterion, Gate, Policy, Role
 from controller.core.shot import Score, ShotResult
 from controller.core.spec import Digest
 from controller.core.suite import Category, Expectation, Prompt, Suite
-from controller.gate.judge import assess, fold, start
+from controller.gate.judge import assess, conclude, fold, start
 from controller.gate.plan import Plan, Shot, ShotPhase, plan
 from controller.gate.result import About, document
 from controller.stats.tally import Arm
@@ -62,7 +62,7 @@ def example(seed: int = 1, **changes: Any) -> Example:
         started_at="2026-11-25T10:00:00.000000Z",
         finished_at="2026-11-25T10:05:00.000000Z",
     )
-    return Example(json.loads(json.dumps(document(about, drawn, assess(judge), shots) | changes)), images)
+    return Example(json.loads(json.dumps(document(about, drawn, conclude(judge), shots) | changes)), images)
 
 
 def png(word: str, size: tuple[int, int] = (96, 64), ground: str = "white") -> bytes:

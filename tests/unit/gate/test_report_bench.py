@@ -63,6 +63,13 @@ def test_numbers_stand_beside_their_limits(bench: Example, page: str) -> None:
         assert told in row[0]
 
 
+def test_changes_stand_with_their_bounds(bench: Example, page: str) -> None:
+    """The row of the p50 holds the change and the bounds that the document has, and they bracket it."""
+    item = next(item for item in bench.result["criteria"] if item["title"] == "latency p50")
+    assert item["change_low"] < item["change"] < item["change_high"]
+    assert f"{item['change']:.2f}x [{item['change_low']:.2f}x, {item['change_high']:.2f}x]" in Reader(page).shown
+
+
 def test_what_can_not_be_stated_says_why(bench: Example, page: str) -> None:
     """A refused quantile and a missing bound carry their reason; missing values are counted by reason."""
     shown = Reader(page).shown

@@ -14,9 +14,11 @@ from controller.core.verdict import Verdict
 from controller.errors import ConflictError, UserError
 from controller.gate.judge import start
 from controller.gate.plan import Plan, plan
+from controller.giving_way import gives_way
 from controller.ports import AuditDraft, LaneRow, Store
 from controller.schema.suite import LoadedSuite
 
+GIVES_WAY = "it gives way to users who queue for the same processors"
 KEPT = 32
 """Benches whose size is remembered, because those who watch ask twice a second."""
 
@@ -144,14 +146,19 @@ class Benches:
         return {**_bench_row(rows[0]), **self._progress(rows[0])} if rows else None
 
     def _progress(self, row: BenchRow) -> dict[str, Any]:
-        """Return how many images are due at least (one repeat more once those are drawn), and how long they take."""
+        """Return the images due at least (one repeat more once those are drawn), their time, and who comes first."""
         if row.outcome is not None:
-            return {"due": row.shots, "eta_s": None}
+            return {"due": row.shots, "eta_s": None, "gives_way": False}
         due = next((due for due in self._dues(row.bench) if due >= row.shots), row.shots)
         pace_s = None
         if row.shots > 1 and row.first_shot_s is not None and row.last_shot_s is not None:
             pace_s = (row.last_shot_s - row.first_shot_s) / (row.shots - 1)
-        return {"due": due, "eta_s": None if pace_s is None else (due - row.shots) * pace_s}
+        world = self._store.world()
+        return {
+            "due": due,
+            "eta_s": None if pace_s is None else (due - row.shots) * pace_s,
+            "gives_way": gives_way(row.bench, [lane.lane for lane in world.lanes], world.gateways),
+        }
 
     def _dues(self, bench: Bench) -> tuple[int, ...]:
         """Return how many images there are after as many repeats as must be, one more, and so on."""
@@ -185,7 +192,8 @@ def progress_text(row: Mapping[str, Any] | None) -> str:
     if row is None or row["state"] == "waiting":
         return "the offline gate waits until both arms are ready"
     left = "" if row["eta_s"] is None else f", about {row['eta_s'] / 60:.0f} min left"
-    return f"running the offline gate {row['id']}: {row['shots']} of at least {row['due']} images{left}"
+    way = f"; {GIVES_WAY}" if row["gives_way"] else ""
+    return f"running the offline gate {row['id']}: {row['shots']} of at least {row['due']} images{left}{way}"
 
 
 def _bench_row(row: BenchRow) -> dict[str, Any]:

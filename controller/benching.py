@@ -2,8 +2,8 @@
 
 Level-triggered like the loop itself: every tick reads the stored benches, opens what a rollout needs, closes what
 nobody waits for any more, and states which one bench should run. One at a time, because two would disturb each other's
-times; a rollout's before one that somebody asked for by itself, which then goes on where it was. On processors, which
-its models share with the lanes', it gives way: it begins no image while users of such a lane queue up.
+times; a rollout's before one that somebody asked for by itself, which then goes on where it was. It gives way to users
+(`giving_way`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,12 @@ from controller.core.bench import Bench, question
 from controller.core.facts import Check, Phase
 from controller.core.lane import Lane
 from controller.core.rollout import Rollout
-from controller.core.spec import CPU, app_name
 from controller.core.states import State
 from controller.core.verdict import Verdict
 from controller.fleet_keeper import App, FleetKeeper
 from controller.gate.run import Runner
+from controller.giving_way import gives_way
 from controller.ports import AuditDraft, Clock, Gateway, LaneRow
-
-HEARD_WITHIN_S = 5.0
-"""A gateway that said nothing for longer has nothing in flight that anybody knows of."""
 
 
 class Benching:
@@ -73,7 +70,7 @@ class Benching:
             self._keeper.want(None)
             return {}
         named = {row.lane.name: row.lane for row in lanes}
-        self._keeper.give_way(_shares_processors(due[0]) and any(_queues(lane, gateways) for lane in named.values()))
+        self._keeper.give_way(gives_way(due[0], named.values(), gateways))
         return self._choose(due[0], named, fencing_token)
 
     def _precedent(self, rollout: Rollout) -> BenchRow | None:
@@ -132,19 +129,6 @@ def _check(bench: Bench, outcome: BenchOutcome) -> Check:
     if outcome.verdict == Verdict.PASS:
         return Check(None, detail)
     return Check(f"{outcome.verdict.replace('_', ' ')}: {outcome.reason} [{bench.id}]", detail)
-
-
-def _shares_processors(bench: Bench) -> bool:
-    return any(spec.resources.gpu == CPU for spec in bench.specs.values())
-
-
-def _queues(lane: Lane, gateways: Sequence[Gateway]) -> bool:
-    """Say whether more requests wait for the processors of a lane's incumbent than it draws at once."""
-    resources, app = lane.incumbent.resources, app_name(lane.name, lane.incumbent.digest)
-    if resources.gpu != CPU:
-        return False
-    in_flight = sum(gateway.in_flight.get(app, 0) for gateway in gateways if gateway.silent_s < HEARD_WITHIN_S)
-    return in_flight > 2 * resources.replicas
 
 
 def _needs_bench(row: LaneRow) -> bool:

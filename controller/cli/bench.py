@@ -164,7 +164,8 @@ class _Lines:
 
 
 def _left(row: Json) -> str:
-    return "" if row["eta_s"] is None else f", about {duration(row['eta_s'])} left"
+    left = "" if row["eta_s"] is None else f", about {duration(row['eta_s'])} left"
+    return left + (", giving way to users" if row["gives_way"] else "")
 
 
 def bench_line(row: Json) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from controller.bench_keeper import GIVE_WAY_S
-from controller.benches import BenchWish
+from controller.benches import GIVES_WAY, BenchWish, progress_text
 from controller.core.bench import twin
 from controller.core.spec import Resources, app_name
 from controller.core.states import State
@@ -309,7 +309,7 @@ def test_a_rollout_goes_first_and_the_bench_goes_on_afterwards(world):
 def test_a_bench_gives_way_to_users_who_queue_up(world):
     """While more than two requests a replica are in flight no image is begun; one that waits its turn is nothing."""
     incumbent = app_name("preview", LANE.incumbent.digest)
-    drawn_at_wait = []
+    drawn_at_wait, told = [], []
 
     def meanwhile() -> None:
         total = world.studio.drawn.total()
@@ -318,11 +318,13 @@ def test_a_bench_gives_way_to_users_who_queue_up(world):
         if total == 10 and len(drawn_at_wait) < 8:
             drawn_at_wait.append(total)
             world.report_queue(incumbent, 3 if len(drawn_at_wait) < 8 else 0)
+            told.append(progress_text(world.benches.bench(bench)).endswith(GIVES_WAY))
 
     world.meanwhile = meanwhile
     bench, began_s = world.bench(), world.now_s
     world.run_until(lambda: world.benches.bench(bench)["state"] == "finished")
     assert drawn_at_wait == [10] * 8
+    assert told == [True] * 7 + [False]
     assert world.now_s - began_s > 6 * GIVE_WAY_S
     assert world.benches.bench(bench)["verdict"] == "pass"
 

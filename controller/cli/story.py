@@ -24,7 +24,7 @@ USED_CAPACITY = 0.6
 """Of what the incumbent alone can draw; scorers and candidate need the rest of the processors."""
 TIMED_DRAWS = 5
 HISTORY_ANSWERS = 24
-"""Of the incumbent, before each proposal: the tests are tuned on its record, and stand still without one."""
+"""Of the incumbent alone, before a proposal that gets traffic: the tests are tuned on them, and stand still without."""
 CHAPTER_TIMEOUT_S = 2000.0
 _SETTLED = re.compile(r"share 0 everywhere after ([0-9.]+) s")
 
@@ -83,10 +83,14 @@ class Outcome:
 
 @dataclass(slots=True)
 class Audience:
-    """The users: steady traffic in the background, every answer remembered."""
+    """The users: steady traffic in the background, every answer remembered.
+
+    `settled`: the answers there were when the lane last came to rest with one model.
+    """
 
     traffic: Traffic
     answers: list[Response]
+    settled: int = 0
 
     def candidate_images(self, since_s: float) -> list[Response]:
         """Return the images that the candidate itself drew for users since a time (Unix seconds)."""
@@ -100,8 +104,8 @@ class Audience:
         ]
 
     def wait_for(self, answers: int) -> None:
-        """Return when so many more answers are in; UnavailableError when they don't come."""
-        wanted, give_up_s = len(self.answers) + answers, time.monotonic() + CHAPTER_TIMEOUT_S
+        """Return when the one model has given so many answers; UnavailableError when they don't come."""
+        wanted, give_up_s = self.settled + answers, time.monotonic() + CHAPTER_TIMEOUT_S
         while len(self.answers) < wanted:
             if time.monotonic() > give_up_s:
                 raise UnavailableError("users get no answers; `gatectl doctor` looks at every part")
@@ -150,7 +154,8 @@ def affordable_rate(gateway_url: str) -> float:
 
 def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glimpse], None]) -> Outcome:
     """Propose the chapter's candidate, follow it to its end, and return what can be said about it."""
-    users.wait_for(HISTORY_ANSWERS)
+    if chapter.expected != "rejected":
+        users.wait_for(HISTORY_ANSWERS)
     started_s = time.time()
     body = proposal(chapter.manifest, reason=chapter.override or f"demo: {chapter.title}")
     body["overrides"] = [GATE] if chapter.override else []
@@ -161,6 +166,8 @@ def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glim
         view = glimpse.view or view
         if time.time() - started_s > CHAPTER_TIMEOUT_S:
             raise UnavailableError(f"{row['id']} is undecided after {CHAPTER_TIMEOUT_S / 60:.0f} minutes; gave up")
+    if view["state"] != "rejected":
+        users.settled = len(users.answers)
     images = users.candidate_images(started_s)
     steps = {entry["to_state"]: entry for entry in client.audit(view["id"])}
     exposed_s = None

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -71,6 +72,20 @@ class PrivateServer:
         pid = int((self.folder / "cluster" / "postmaster.pid").read_text().split("\n", 1)[0])
         postmaster = psutil.Process(pid)
         return [postmaster, *postmaster.children()]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the whole server for a while; a process whose client has just left may end meanwhile."""
+        processes = self.processes()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
 
 @pytest.fixture

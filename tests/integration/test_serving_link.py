@@ -159,14 +159,8 @@ def test_a_frozen_database_is_no_lease(tie: Callable[[str], Tied], private_serve
     """A server that neither answers nor hangs up ends the candidate's traffic as well, and only until it thaws."""
     tied = tie(private_server.url)
     tied.rows.split(CANDIDATE_APP, 1.0, lease_s=3.0)
-    processes = private_server.processes()
-    for process in processes:
-        process.suspend()
-    try:
+    with private_server.frozen():
         until("the lease ran out", lambda: not tied.live(), 5.0)
-    finally:
-        for process in processes:
-            process.resume()
     tied.rows.split(CANDIDATE_APP, 1.0)
     assert tied.live()
 

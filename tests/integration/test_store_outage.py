@@ -1,6 +1,5 @@
 """A database that is stopped, killed, frozen or empty: a clear error within bounded time, and recovery."""
 
-import signal
 import threading
 from collections.abc import Callable
 
@@ -85,14 +84,8 @@ def test_a_frozen_server_is_unavailable(private_server: PrivateServer) -> None:
     database = Database(private_server.url)
     truth = PostgresTruth(database)
     truth.world()
-    frozen = private_server.processes()
-    for process in frozen:
-        process.send_signal(signal.SIGSTOP)
-    try:
+    with private_server.frozen():
         errors = [error_within(HANG_S, truth.world) for _ in range(2)]
-    finally:
-        for process in frozen:
-            process.send_signal(signal.SIGCONT)
     assert [type(error) for error in errors] == [UnavailableError, UnavailableError]
     assert truth.world().lanes == ()
     database.close()

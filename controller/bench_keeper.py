@@ -52,7 +52,7 @@ class BenchKeeper:
             self._wake.set()
 
     def give_way(self, needed: bool) -> None:  # noqa: FBT001 - a fact, as `want` states a wish
-        """State whether users queue up: no image is begun meanwhile, what is under way ends."""
+        """State whether users queue up: nothing is begun meanwhile, what is under way ends."""
         with self._lock:
             changed, self._gives_way = needed != self._gives_way, needed
             at_work = self._at_work
@@ -92,18 +92,19 @@ class BenchKeeper:
 
     def _run(self, bench: Bench, fencing_token: int) -> bool:
         def pause(seconds: float) -> None:
-            while True:
-                with self._lock:
-                    still = self._wanted == (bench, fencing_token)
-                if not still or self._wait(seconds):
-                    raise Interrupted
-                if not self._gives_way:
-                    return
-                seconds = GIVE_WAY_S
+            with self._lock:
+                still = self._wanted == (bench, fencing_token)
+            if not still or self._wait(seconds):
+                raise Interrupted
+
+        def turn() -> None:
+            pause(0.0)
+            while self._gives_way:
+                pause(GIVE_WAY_S)
 
         log.info("benching", bench=bench.id, candidate=bench.name)
         try:
-            self._runner.run(bench, fencing_token, pause)
+            self._runner.run(bench, fencing_token, pause, turn)
         except Interrupted:
             return True
         except ConflictError as error:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import groupby
 
 from controller.bench_ports import Drawn
-from controller.gate.patience import Pause
+from controller.gate.patience import Pause, Turn
 from controller.gate.plan import Shot
 from controller.ports import Clock
 
@@ -18,12 +18,14 @@ Draw = Callable[[Shot], Drawn]
 Keep = Callable[[Shot, Drawn], None]
 
 
-def draw_load(shots: Sequence[Shot], draw: Draw, keep: Keep, clock: Clock, pause: Pause) -> None:
+def draw_load(shots: Sequence[Shot], draw: Draw, keep: Keep, clock: Clock, pause: Pause, turn: Turn) -> None:
     """Draw shots under the loads that they name, one level and arm after the other; keep each once it is there.
 
-    `keep` is called on this thread, one at a time. Raises what `pause` and `keep` raise, with nothing more begun.
+    Each begins at its turn and is not held up from then on: with gaps in it, it would be another load. `keep` is called
+    on this thread, one at a time. Raises what `pause`, `turn` and `keep` raise, with nothing more begun.
     """
     for (level, _), group in groupby(shots, key=lambda shot: (shot.level, shot.arm)):
+        turn()
         if level.startswith("c"):
             _closed(list(group), int(level[1:]), draw, keep, pause)
         else:

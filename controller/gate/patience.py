@@ -13,6 +13,8 @@ LONGEST_PAUSE_S = 10.0
 
 Pause = Callable[[float], None]
 """Waits so many seconds, or raises Interrupted when the run must end."""
+Turn = Callable[[], None]
+"""Returns once users leave room for more work, or raises Interrupted."""
 _T = TypeVar("_T")
 
 

@@ -20,7 +20,7 @@ from controller.errors import InvariantError, UnavailableError, UserError
 from controller.gate.easel import Easel
 from controller.gate.judge import GateAssessment, assess, conclude, fold, start
 from controller.gate.loads import draw_load
-from controller.gate.patience import Pause
+from controller.gate.patience import Pause, Turn
 from controller.gate.plan import Plan, Shot, ShotPhase, plan
 from controller.gate.result import About, document
 from controller.ports import AuditDraft, Clock
@@ -42,14 +42,14 @@ class Runner:
     clock: Clock
     now_s: Callable[[], float]
 
-    def run(self, bench: Bench, fencing_token: int, pause: Pause) -> None:
-        """Bring a bench to its end and store it.
+    def run(self, bench: Bench, fencing_token: int, pause: Pause, turn: Turn) -> None:
+        """Bring a bench to its end and store it; each judged image and each load begins at its turn.
 
-        Raises Interrupted when `pause` does, ConflictError when another controller leads, and UnavailableError when
+        Raises Interrupted when `pause` or `turn` does, ConflictError when another controller leads, and UnavailableError when
         the database or the blob store is away; another run goes on from there.
         """
         try:
-            session = _Session(self, bench, self._plan(bench), fencing_token, pause)
+            session = _Session(self, bench, self._plan(bench), fencing_token, pause, turn)
         except (UserError, InvariantError) as error:
             self.give_up(bench, fencing_token, str(error))
             return
@@ -92,12 +92,13 @@ class Runner:
 class _Session:
     """One run over one bench; `done` holds every stored result."""
 
-    def __init__(self, runner: Runner, bench: Bench, drawn: Plan, fencing_token: int, pause: Pause) -> None:
+    def __init__(self, runner: Runner, bench: Bench, drawn: Plan, fencing_token: int, pause: Pause, turn: Turn) -> None:
         self._runner = runner
         self._bench = bench
         self._plan = drawn
         self._token = fencing_token
         self._pause = pause
+        self._turn = turn
         assets = {name: runner.blobs.get(digest) for name, digest in drawn.suite.assets.items()}
         self._easel = Easel(runner.studio, runner.blobs, bench, assets, runner.usd_per_hour, runner.clock, pause)
         self._done = {key: ShotResult.from_json(payload) for key, payload in runner.book.shots(bench.id).items()}
@@ -106,8 +107,8 @@ class _Session:
         """Draw what is missing of warm-up and repeats, and return what the judge says when nothing more is needed."""
         judge = start(self._plan)
         for shot in self._plan.shots():
-            self._pause(0.0)
             if shot.key not in self._done:
+                self._turn()
                 self._keep(shot, self._easel.draw(shot, self._plan.prompts[shot.prompt_id]))
             judge = fold(judge, shot, self._done[shot.key])
             if shot.phase is not ShotPhase.WARM_UP and assess(judge).stop:
@@ -124,6 +125,7 @@ class _Session:
             self._keep,
             self._runner.clock,
             self._pause,
+            self._turn,
         )
 
     def outcome(self, assessment: GateAssessment) -> BenchOutcome:

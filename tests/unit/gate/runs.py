@@ -50,7 +50,8 @@ def policy(**changes: Any):
 
 @dataclass
 class Bed:
-    """Everything that a run needs; `paused_s` is how long runs waited for parts that were away."""
+    """Everything that a run needs; `paused_s` is how long runs waited for parts that were away, `turns` holds
+    how many images had been drawn whenever one was asked for."""
 
     gate: dict[str, Any] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
@@ -58,6 +59,8 @@ class Bed:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     paused_s: float = 0.0
     on_pause: Callable[[float], None] = lambda _seconds: None
+    turns: list[int] = field(default_factory=list)
+    on_turn: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         # The database's clock stands still, so that two documents of one bench can be equal.
@@ -85,8 +88,12 @@ class Bed:
         self.paused_s += seconds
         self.clock.advance(seconds)
 
+    def turn(self) -> None:
+        self.turns.append(self.studio.drawn.total())
+        self.on_turn()
+
     def run(self) -> None:
-        self.runner.run(self.bench, self.token, self.pause)
+        self.runner.run(self.bench, self.token, self.pause, self.turn)
 
     @property
     def outcome(self) -> BenchOutcome:

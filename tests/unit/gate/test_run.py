@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -218,15 +219,15 @@ def test_an_interrupted_run_goes_on(undisturbed: Bed) -> None:
     """A run that is told to end does so after its image, and the next one draws the rest alone."""
     bed = Bed()
 
-    def stop_after_ten(_seconds: float) -> None:
+    def stop_after_ten() -> None:
         if bed.studio.drawn.total() == 10:
             raise Interrupted
 
-    bed.on_pause = stop_after_ten
+    bed.on_turn = stop_after_ten
     with pytest.raises(Interrupted):
         bed.run()
     assert len(bed.shots) == 10
-    bed.on_pause = lambda _seconds: None
+    bed.on_turn = lambda: None
     bed.run()
     assert bed.document == undisturbed.document
     assert bed.studio.drawn.total() == len(bed.shots)
@@ -241,6 +242,15 @@ def test_loads_are_drawn_as_declared() -> None:
     assert {(row["arm"], row["level"]) for row in bed.document["load"]} == {("incumbent", "c3"), ("candidate", "c3")}
     assert bed.studio.most_at_once <= 3
     assert all(bed.shots[shot.key]["image"] is None for shot in bed.plan.load())
+
+
+@pytest.mark.parametrize("load", [{"concurrency": (1, 3)}, {"rate_per_s": 2.0}])
+def test_a_load_that_began_is_not_held_up(load: dict[str, Any], undisturbed: Bed) -> None:
+    """Every judged image waits for its turn; a load does so once an arm, since with gaps it would be another load."""
+    bed = Bed(gate=load)
+    bed.run()
+    judged = len(undisturbed.shots)
+    assert bed.turns == [*range(judged), judged, judged + len(bed.plan.load()) // 2]
 
 
 def test_a_load_waits_for_nobody(undisturbed: Bed) -> None:

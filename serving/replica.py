@@ -1,4 +1,7 @@
-"""One replica of a model: loads it, draws one image to warm up, then draws one request at a time."""
+"""One replica of a model: loads it, draws one image to warm up, then draws one request at a time.
+
+Loading takes seconds of whole cores, and beside it users are served: on processors it gives way to their images.
+"""
 
 import asyncio
 import os
@@ -8,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Final
 
-from controller.core.spec import ModelSpec
+from controller.core.spec import CPU, ModelSpec
+from serving.gently import gently
 from serving.machine import machine
 from serving.providers import provider_for
 from serving.providers.protocol import Ask, Fault, ProviderError, Stop
@@ -31,8 +35,10 @@ class Replica:
         self._job: Stop | None = None
         self._memory_faults = 0
         self._provider = provider_for(self._spec)
-        self._provider.load()
-        self._warm_up()
+        if self._spec.resources.gpu == CPU:
+            gently(self._start)
+        else:
+            self._start()  # the driver's threads, started by the first use of a device, must not give way for ever
 
     async def generate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Draw what `Ask.to_wire` says.
@@ -79,8 +85,9 @@ class Replica:
         usage = asdict(meter.read())
         return {"images": images, "usage": usage, "seeds": list(ask.seeds), "steps": self._provider.steps}
 
-    def _warm_up(self) -> None:
-        """Draw an image as requests will; a model that can't is not ready, and says why."""
+    def _start(self) -> None:
+        """Load, and draw an image as requests will; a model that can't is not ready, and says why."""
+        self._provider.load()
         size = self._spec.sampling
         ask = Ask(WARM_UP_PROMPT, (0,), size.width_px, size.height_px)
         self._provider.draw(ask, Stop(WARM_UP_TIMEOUT_S))

@@ -45,8 +45,8 @@ class Runner:
     def run(self, bench: Bench, fencing_token: int, pause: Pause, turn: Turn) -> None:
         """Bring a bench to its end and store it; each judged image and each load begins at its turn.
 
-        Raises Interrupted when `pause` or `turn` does, ConflictError when another controller leads, and UnavailableError when
-        the database or the blob store is away; another run goes on from there.
+        Raises Interrupted when `pause` or `turn` does, ConflictError when another controller leads, UnavailableError
+        when the database or the blob store is away; another run goes on from there.
         """
         try:
             session = _Session(self, bench, self._plan(bench), fencing_token, pause, turn)

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from statistics import fmean
 from typing import Any, Final, TypeVar
 
+from serving.gently import gentle_thread, gently
 from serving.quotes import quoted_text
 from serving.scorers.alignment import AlignmentScorer
 from serving.scorers.blank import SoundnessScorer
@@ -51,10 +51,10 @@ class Scorers:
     def __init__(self) -> None:
         import cv2
 
-        self._thread = ThreadPoolExecutor(1, "scorers")
+        self._thread = gentle_thread("scorers")
         cv2.setNumThreads(1)
         reader = Reader()
-        reader.load()
+        gently(reader.load)
         self._text = TextScorer(reader)
         self._single: tuple[Scorer, ...] = (
             self._text,

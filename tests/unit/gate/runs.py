@@ -50,8 +50,10 @@ def policy(**changes: Any):
 
 @dataclass
 class Bed:
-    """Everything that a run needs; `paused_s` is how long runs waited for parts that were away, `turns` holds
-    how many images had been drawn whenever one was asked for."""
+    """Everything that a run needs.
+
+    `paused_s` is how long runs waited for parts that were away, `turns` how many images were drawn at each turn.
+    """
 
     gate: dict[str, Any] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)

@@ -1,7 +1,11 @@
 """A model's replica: foreseen faults are values, callers that leave stop the work, health means a new process helps."""
 
 import asyncio
+import os
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,8 +13,11 @@ from typing import Any
 import pytest
 
 import controller
+from controller.core.spec import CPU
 from controller.errors import InvariantError
 from serving import worker_env
+from serving.gently import NICENESS
+from serving.providers.fake import FakeProvider
 from serving.providers.protocol import Ask, BadConfigError, MemoryExhaustedError, Stop
 from serving.replica import MEMORY_FAULTS, STUCK_S, Replica
 from serving.watchdog import first_problem
@@ -70,6 +77,31 @@ def test_a_model_that_can_not_draw_never_gets_ready() -> None:
     """Warming up draws, so a broken model is found before it is asked."""
     with pytest.raises(RuntimeError, match="broken_share"):
         replica(broken_share=1.0, faults_from=0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+@pytest.mark.parametrize(("device", "given_way"), [(CPU, NICENESS), ("l4", 0)])
+def test_a_start_gives_way_where_processors_are_shared(
+    device: str, given_way: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading and warming up yield the processors to users; requests, and a model on a GPU, have the usual priority."""
+    usual, met = os.nice(0), []
+    load, draw = FakeProvider.load, FakeProvider.draw
+
+    def noting(act: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            met.append(os.nice(0) - usual)
+            return act(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(FakeProvider, "load", noting(load))
+    monkeypatch.setattr(FakeProvider, "draw", noting(draw))
+    model = fake_spec()
+    serving = Replica(replace(model, resources=replace(model.resources, gpu=device)).to_json())
+    asyncio.run(serving.generate(ASK.to_wire(5.0)))
+    assert met == [given_way, given_way, 0]
+    assert os.nice(0) == usual
 
 
 async def test_memory_that_stays_full_is_ill_health() -> None:

@@ -21,7 +21,7 @@ from serving import app
 from serving.deadline import Deadlines
 from serving.names import GATEWAY_APP, MODEL_DEPLOYMENT, MODEL_PREFIX, SCORERS_APP
 from serving.providers.protocol import Ask
-from serving.status import Debounce, app_status, exists
+from serving.status import Debounce, Overview, app_status, exists
 from serving.watchdog import first_problem
 
 STATUS_TIMEOUT_S: Final = 10.0
@@ -140,13 +140,13 @@ class RayFleet:
         self._ensure(SCORERS_APP, lambda: app.build_scorers(num_replicas=num_replicas), None)
 
     def _ensure(self, name: str, build: Callable[[], Any], route_prefix: str | None) -> None:
+        give_up_s = time.monotonic() + READY_TIMEOUT_S
         overview = self._applications().get(name)
         if overview is None or not exists(overview):
             self._deploy(name, build(), route_prefix)
-        give_up_s = time.monotonic() + READY_TIMEOUT_S
+            overview = None
         status = AppStatus(name, "deploying")
         while time.monotonic() < give_up_s:
-            overview = self._applications().get(name)
             status = app_status(name, overview) if overview else status
             if status.phase == "ready":
                 return
@@ -154,12 +154,11 @@ class RayFleet:
                 self.remove(name)  # whoever asks next starts it anew
                 break
             time.sleep(POLL_S)
+            overview = self._applications().get(name)
         raise UnavailableError(f"{name} is {status.phase} instead of ready: {status.message}")
 
-    def _applications(self) -> Mapping[str, Any]:
-        from ray import serve
-
-        return self._deadlines.call("report its status", STATUS_TIMEOUT_S, lambda: serve.status().applications)
+    def _applications(self) -> Mapping[str, Overview]:
+        return self._deadlines.call("report its status", STATUS_TIMEOUT_S, _applications)
 
     def _deploy(self, name: str, application: Any, route_prefix: str | None) -> None:
         from ray import serve
@@ -174,6 +173,15 @@ class RayFleet:
                 )
 
         self._deadlines.call(f"deploy {name}", DEPLOY_TIMEOUT_S, run)
+
+
+def _applications() -> Mapping[str, Overview]:
+    # `serve.status()` asks for the very same and builds its models from it, which takes longer than everything else.
+    from ray.serve.context import _get_global_client
+
+    client = _get_global_client(raise_if_no_controller_running=False)
+    found: Mapping[str, Overview] = {} if client is None else client.get_serve_details()["applications"]
+    return found
 
 
 def _prepare(state_folder: Path | None) -> None:

@@ -22,23 +22,22 @@ _PHASES: Final = {
     "DELETING": "absent",
 }
 
+Overview = Mapping[str, Any]
+"""An application as Serve's REST API describes it (`GET /api/serve/applications/`)."""
 
-def exists(overview: Any) -> bool:
+
+def exists(overview: Overview) -> bool:
     """Say whether an application is there to stay: one that is being deleted is not."""
-    return bool(_PHASES[_name(overview.status)] != "absent")
+    return bool(_PHASES[_name(overview["status"])] != "absent")
 
 
-def app_status(name: str, overview: Any) -> AppStatus:
-    """Translate one application of `serve.status()`."""
-    deployments = overview.deployments.values()
-    running = sum(
-        count
-        for deployment in deployments
-        for state, count in deployment.replica_states.items()
-        if _name(state) == "RUNNING"
-    )
-    phase = _PHASES[_name(overview.status)]
-    messages = [overview.message, *(deployment.message for deployment in deployments)]
+def app_status(name: str, overview: Overview) -> AppStatus:
+    """Translate one application."""
+    deployments = overview["deployments"].values()
+    replicas = (replica for deployment in deployments for replica in deployment["replicas"])
+    running = sum(_name(replica["state"]) == "RUNNING" for replica in replicas)
+    phase = _PHASES[_name(overview["status"])]
+    messages = [overview["message"], *(deployment["message"] for deployment in deployments)]
     if phase == "ready" and running == 0:
         phase, messages = "unhealthy", ["no replica is running", *messages]
     return AppStatus(name, phase, " ".join(filter(None, map(_gist, messages))), running)

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from controller.errors import ForbiddenError, UnavailableError
@@ -14,7 +15,7 @@ ANSWER_TIMEOUT_S = 30.0
 """Longer than the server waits for its loop to take a command up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Client:
     """A controller at `url`, spoken to as the owner of `token`."""
 
@@ -59,10 +60,7 @@ class Client:
 
         query = {"after_seq": after_seq} | ({"rollout": rollout} if rollout else {})
         try:
-            with (
-                self._http() as http,
-                http.stream("GET", f"{self.url}/api/v1/audit", params=query) as answer,
-            ):
+            with self._http.stream("GET", f"{self.url}/api/v1/audit", params=query) as answer:
                 if answer.status_code != 200:
                     answer.read()
                     self._refuse(answer)
@@ -71,11 +69,14 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
+    @cached_property
     def _http(self) -> Any:
+        # One for all calls: to make one takes many times longer than a call. No connection outlives its call.
         import httpx
 
         return httpx.Client(
             headers={"Authorization": f"Bearer {self.token}"},
+            limits=httpx.Limits(max_keepalive_connections=0),
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             # A proxy has no business between us and a controller on this machine.
             trust_env=not _loopback(self.url),
@@ -85,8 +86,7 @@ class Client:
         import httpx
 
         try:
-            with self._http() as http:
-                answer = http.request(method, f"{self.url}/api/v1{path}", **more)
+            answer = self._http.request(method, f"{self.url}/api/v1{path}", **more)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if answer.status_code >= 400:

@@ -1,7 +1,6 @@
 """Control calls: deadlines that hold, and Serve's states as phases."""
 
 import threading
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from serving.status import RELAPSE_S, Debounce, app_status, exists
 
 
 def overview(status: str, running: int = 1, message: str = "", detail: str = "") -> Any:
-    deployment = SimpleNamespace(replica_states={"RUNNING": running}, message=detail)
-    return SimpleNamespace(status=status, message=message, deployments={"Model": deployment})
+    deployment = {"replicas": [{"state": "RUNNING"}] * running, "message": detail}
+    return {"status": status, "message": message, "deployments": {"Model": deployment}}
 
 
 def test_a_call_that_hangs_is_given_up() -> None:

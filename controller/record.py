@@ -10,10 +10,10 @@ from controller.ports import AuditDraft
 from controller.reading import Reading
 
 
-def proposal_entry(rollout: Rollout, overrides: Sequence[str], warnings: Sequence[str] = ()) -> AuditDraft:
+def proposal_entry(rollout: Rollout, warnings: Sequence[str] = (), license_ack: str = "") -> AuditDraft:
     """Return the entry of a proposal.
 
-    `overrides`: the rules of lint that would have refused it; `warnings`: what its proposer was told.
+    `warnings`: what its proposer was told; `license_ack`: which agreement is said to cover the weights.
     """
     return AuditDraft(
         actor=rollout.proposed_by,
@@ -30,8 +30,9 @@ def proposal_entry(rollout: Rollout, overrides: Sequence[str], warnings: Sequenc
             "policy": rollout.policy.to_json(),
             "policy_digest": rollout.policy.digest,
             "tradeoffs": dict(rollout.tradeoffs),
-            "overrides": list(overrides),
+            "overrides": list(rollout.overrides),
             "warnings": list(warnings),
+            **({"license_ack": license_ack} if license_ack else {}),
         },
     )
 

@@ -1,7 +1,7 @@
 """What the API and the command line may ask of a controller. Authorisation happens in front of it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -9,15 +9,18 @@ from controller import noise
 from controller.benches import Benches, progress_text
 from controller.core.audit import AuditEntry
 from controller.core.judge import assess
+from controller.core.lane import Lane
 from controller.core.policy import Mode, Policy
-from controller.core.rollout import Rollout
+from controller.core.rollout import GATE, Rollout
 from controller.core.spec import ModelSpec, size_problem
 from controller.core.states import TRANSITIONS, Kind, State
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
+from controller.lint import OVERRIDABLE, Finding, refuses
 from controller.ports import Catalog, Command, LaneRow, Store
 from controller.reading import HISTORY_WINDOWS, first_judge, refold_row
 from controller.record import proposal_entry
+from controller.schema.candidate import Candidate
 from controller.schema.suite import LoadedSuite
 from controller.stats.tally import WINDOW_S, Arm, WindowTally, merge
 from controller.view import rollout_row, rollout_view
@@ -35,6 +38,10 @@ COMMANDS = {
 
 MOST_HOURS = 168
 """Tallies are kept for a week."""
+
+
+Lint = Callable[[Lane, Candidate, Policy], Sequence[Finding]]
+"""Everything that lint says about a candidate for a lane as it serves now, under a policy."""
 
 
 class Truth(Store, Catalog, Protocol):
@@ -57,14 +64,24 @@ class Proposal:
     """Rules of lint that were overridden or waived: they would have refused it."""
     suite: LoadedSuite | None = None
     """What the policy's gate draws; None when it is known here already or there is no gate."""
+    license_ack: str = ""
+    """Which agreement covers the weights, where their licence asks for one."""
+
+    @property
+    def manifest(self) -> Candidate:
+        """Return the candidate as its file declares it."""
+        return Candidate(
+            self.name, self.lane, self.owner, self.candidate, self.policy.name, self.tradeoffs, self.license_ack
+        )
 
 
 class Service:
     """Questions and wishes; the loop alone changes rollouts."""
 
-    def __init__(self, truth: Truth, benches: Benches) -> None:
+    def __init__(self, truth: Truth, benches: Benches, lint: Lint) -> None:
         self._truth = truth
         self._benches = benches
+        self._lint = lint
 
     def lanes(self) -> list[dict[str, Any]]:
         """Return every lane with its incumbent, split, open rollout and gateways."""
@@ -134,6 +151,7 @@ class Service:
             )
         if problem := size_problem(proposal.candidate.sampling, row.lane.incumbent.sampling):
             raise UserError(problem)
+        self._refuse_what_lint_refuses(proposal, row.lane)
         rollout = Rollout(
             id="",
             lane=proposal.lane,
@@ -151,8 +169,19 @@ class Service:
         )
         rollout = replace(rollout, entered_at_s=rollout.created_at_s)
         warnings = noise.heed(self._truth, rollout)
-        entry = proposal_entry(rollout, proposal.overrides, warnings)
+        entry = proposal_entry(rollout, warnings, proposal.license_ack)
         return {**rollout_row(self._truth.propose(rollout, proposal.candidate, entry)), "warnings": warnings}
+
+    def _refuse_what_lint_refuses(self, proposal: Proposal, lane: Lane) -> None:
+        """Judge a proposal once more: whoever sent it need not have linted it, or may have known another lane."""
+        passed = {entry.split(" ", 1)[0] for entry in proposal.overrides} - {GATE}
+        if stuck := sorted(passed - OVERRIDABLE):
+            raise UserError(f"overrides: {', '.join(stuck)} can't be overridden; allowed: rules of lint, and {GATE}")
+        if proposal.overrides and not proposal.reason.strip():
+            raise UserError("overrides need a reason: both go into the audit log")
+        standing = refuses(self._lint(lane, proposal.manifest, proposal.policy), tuple(passed))
+        if standing:
+            raise UserError("; ".join(f"{one.key}: {one.message} [{one.rule}]; fix: {one.fix}" for one in standing))
 
     def command(self, rollout_id: str, kind: str, actor: str, reason: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """Ask the loop for something and wait for its answer.

@@ -5,8 +5,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from controller.adapters.blobs import FsspecBlobs
 from controller.adapters.clock import SystemClock
 from controller.adapters.database import Database
+from controller.adapters.lint_files import Surroundings
 from controller.adapters.notifier import LogNotifier, WebhookNotifier
 from controller.adapters.postgres_bench import PostgresBenchBook
 from controller.adapters.postgres_catalog import PostgresTruth
@@ -25,13 +27,16 @@ from controller.benches import Benches
 from controller.benching import Benching
 from controller.core.desired import desired
 from controller.core.lane import Lane
+from controller.core.policy import Policy
 from controller.core.split import Split
 from controller.errors import GatectlError
 from controller.fleet_keeper import FleetKeeper
 from controller.gate.run import Runner
+from controller.lint import Finding
 from controller.loop import Loop
 from controller.ports import AuditDraft, Notifier
 from controller.schema import POLICIES, PRICE_BOOK, load_lane, load_prices
+from controller.schema.candidate import Candidate
 from controller.service import Service
 from controller.version import VERSION
 from serving.fleet import RayFleet
@@ -90,7 +95,7 @@ class Controller:
         )
         self._prices = prices
         self.benches = Benches(self._truth, book, blobs)
-        self.service = Service(self._truth, self.benches)
+        self.service = Service(self._truth, self.benches, self._lint)
         self.role_of = Tokens(self._database).role_of
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -127,6 +132,10 @@ class Controller:
             "leads": float(self._loop.leads),
             "tick_age_s": None if last_s is None else time.monotonic() - last_s,
         }
+
+    def _lint(self, lane: Lane, candidate: Candidate, policy: Policy) -> Sequence[Finding]:
+        today = datetime.fromtimestamp(self._truth.world().now_s, UTC).date()
+        return Surroundings(today, self._settings.policies, lane).lint_proposal(candidate, policy)
 
     def _ensure_gateway(self) -> None:
         lanes = [row.lane for row in self._truth.world().lanes]

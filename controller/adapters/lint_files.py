@@ -11,17 +11,18 @@ from pydantic import BaseModel
 from controller.adapters.model_folder import read_model_folder
 from controller.core.lane import Lane
 from controller.core.policy import Policy
+from controller.core.spec import canonical_json
 from controller.errors import InvalidFileError, Problem
 from controller.lint import Facts, Finding, ModelFolder, Price, judge, of_problem
 from controller.schema import POLICIES, load_policy
 from controller.schema.__main__ import FILES
-from controller.schema.candidate import CandidateFile
-from controller.schema.document import Document, Loc, read
+from controller.schema.candidate import Candidate, CandidateFile
+from controller.schema.document import Document, Loc, parse, read
 from controller.schema.faults import Fault, accept, nearest
 from controller.schema.lane import LaneFile
 from controller.schema.model import DIFFUSERS, Known
 from controller.schema.prices import PricesFile
-from controller.schema.sources import Sources
+from controller.schema.sources import ROOT, Sources
 
 _BY_CONTENT = "0" * 64
 
@@ -35,6 +36,14 @@ class UnhashedSources(Sources):
 
     def _content_faults(self, folder: Path, stated: str | None) -> Iterator[Fault]:
         return super()._content_faults(folder, stated) if stated is not None else iter(())
+
+
+class ProposedSources(UnhashedSources):
+    """Sources of a proposal: a folder pinned by its content need not lie here, and is compared where it is loaded."""
+
+    def faults(self, source: str, stated: str | None) -> Iterator[Fault]:
+        """Yield what is wrong with a hub id."""
+        return iter(()) if stated is not None and len(stated) == len(_BY_CONTENT) else super().faults(source, stated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,14 @@ class Surroundings:
         prices = self._prices()
         facts = Facts(self.today, self.lane or self._lane(document), policy, prices, _folder(document, sources))
         return judge(document, text, facts, (*_problems(document, Known(sources)), *missing))
+
+    def lint_proposal(self, candidate: Candidate, policy: Policy) -> tuple[Finding, ...]:
+        """Return everything that is to be said about a proposal, from wherever it came."""
+        # JSON is YAML, so a proposal is judged as the file that would have declared it.
+        document = parse(canonical_json(candidate.manifest()).encode(), "proposal")
+        sources, prices = ProposedSources(ROOT), self._prices()
+        problems = _problems(document, Known(sources, gpus=prices))
+        return judge(document, "", Facts(self.today, self.lane, policy, prices, _folder(document, sources)), problems)
 
     def _policy(self, document: Document, base: Path) -> tuple[Policy | None, tuple[Problem, ...]]:
         if document.value.get("kind") == "policy":

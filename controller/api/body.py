@@ -49,6 +49,7 @@ class ProposalBody(BaseModel):
     policy: Policy
     tradeoffs: dict[str, Any] = Field(default_factory=dict)
     overrides: list[str] = Field(default_factory=list, max_length=100)
+    license_ack: str = Field(default="", max_length=1000)
     suite: SuiteBody | None = None
 
 
@@ -107,6 +108,7 @@ def proposal_of(body: bytes) -> Proposal:
         salt=secrets.token_hex(16),
         tradeoffs=parsed.tradeoffs,
         overrides=tuple(parsed.overrides),
+        license_ack=parsed.license_ack,
         suite=_suite(parsed.suite),
     )
 

@@ -101,6 +101,7 @@ def proposal(file: Path, policy: str = "", reason: str = "") -> dict[str, Any]:
         "candidate": asdict(candidate.spec),
         "policy": asdict(frozen),
         "tradeoffs": dict(candidate.tradeoffs),
+        "license_ack": candidate.license_ack,
         "suite": suite_body(suite) if suite else None,
     }
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from controller.core.spec import ModelSpec
 from controller.schema.document import Document, read, shown
 from controller.schema.faults import FileModel, accept, nearest, refuse
-from controller.schema.model import ArmFile, Known, Name, SchemaVersion, Text
+from controller.schema.model import SCHEMA_VERSION, ArmFile, Known, Name, SchemaVersion, Text, arm_manifest
 from controller.schema.sources import Sources
 
 
@@ -51,6 +51,20 @@ class Candidate:
     spec: ModelSpec
     policy: str
     tradeoffs: Mapping[str, Any] = field(default_factory=dict)
+    license_ack: str = ""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what a file would say that declares this candidate."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "candidate",
+            "name": self.name,
+            "lane": self.lane,
+            "owner": self.owner,
+            **arm_manifest(self.spec, self.license_ack),
+            "policy": self.policy,
+            "tradeoffs": dict(self.tradeoffs),
+        }
 
 
 def parse_candidate(
@@ -74,6 +88,7 @@ def parse_candidate(
         spec=file.spec(sources),
         policy=file.policy,
         tradeoffs=file.tradeoffs.model_dump(mode="json", exclude_none=True),
+        license_ack=file.model.license_ack or "",
     )
 
 

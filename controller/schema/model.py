@@ -1,8 +1,8 @@
 """The part of a candidate and of a lane that says what a model is."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -114,6 +114,25 @@ class ModelFile(FileModel):
         if isinstance(info.context, Known) and self.provider == DIFFUSERS:
             refuse(info.context.sources.faults(self.source, self.revision))
         return self
+
+
+def arm_manifest(spec: ModelSpec, license_ack: str = "") -> dict[str, Any]:
+    """Return the part of a manifest that declares a spec; what a file may leave out is left out."""
+    model = {
+        "provider": spec.provider,
+        "source": spec.source,
+        "revision": spec.revision,
+        "precision": spec.precision,
+        "scheduler": {"class": spec.scheduler.class_name, "max_steps": spec.scheduler.max_steps},
+        "options": dict(spec.options),
+        "variant": spec.variant,
+        "license_ack": license_ack,
+    }
+    return {
+        "model": {key: value for key, value in model.items() if value not in ("", {})},
+        "sampling": asdict(spec.sampling),
+        "resources": asdict(spec.resources),
+    }
 
 
 class ArmFile(FileModel):

@@ -9,11 +9,15 @@ from controller.core.spec import app_name, digest_of
 from controller.core.split import Split
 from controller.core.states import State
 from controller.ports import AuditDraft, Change, Command, EvidenceRow
+from controller.service import Lint
 from controller.stats.tally import Arm, ClassTally, WindowTally
 from tests.unit.core.values import LANE, ROLLOUT, spec
 
 __all__ = ["LANE", "ROLLOUT", "spec"]
 
+
+LINTED: Lint = lambda *_: ()  # noqa: E731
+"""Of a proposal that needs no more linting."""
 ADD_LANE = AuditDraft(actor="ana", action="add_lane", reason="a new endpoint")
 PROPOSE = AuditDraft(actor="ana", action="propose", reason="half the cost", to_state="proposed", detail={"x": 0.1})
 

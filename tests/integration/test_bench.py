@@ -41,6 +41,7 @@ from serving.fleet import RayFleet
 from serving.names import MODEL_DEPLOYMENT, SCORERS_APP
 from serving.studio import RayStudio
 from serving.watchdog import problem_of
+from tests.contract.values import LINTED
 from tests.integration.ray_cluster import Cluster
 from tests.integration.serving_world import until
 from tests.unit.core.values import POLICY
@@ -84,7 +85,7 @@ class Controllers:
         self.book = PostgresBenchBook(self.database)
         self.blobs = FsspecBlobs(str(self.folder / "blobs"))
         self.benches = Benches(self.truth, self.book, self.blobs)
-        self.service = Service(self.truth, self.benches)
+        self.service = Service(self.truth, self.benches, LINTED)
 
     def start(self, name: str) -> None:
         stop, clock, keeper = threading.Event(), SystemClock(), FleetKeeper(self.fleet)

@@ -23,6 +23,7 @@ from controller.ports import AuditDraft, Command, TallyRow
 from controller.service import Proposal, Service
 from controller.stats.bins import Axis, cell_of
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
+from tests.contract.values import LINTED
 from tests.unit.core.values import LANE, POLICY, spec
 from tests.unit.studio import ScriptedStudio
 
@@ -98,7 +99,7 @@ class World:
         self.gateways = [Gateway(self.store, f"gateway-{number}") for number in range(n_gateways)]
         self.studio, self.book, self.blobs = ScriptedStudio(), MemoryBenchBook(self.store), MemoryBlobs()
         self.benches = Benches(self.store, self.book, self.blobs)
-        self.service = Service(self.store, self.benches)
+        self.service = Service(self.store, self.benches, LINTED)
         self.controllers: dict[str, tuple[Loop, FleetKeeper, BenchKeeper]] = {}
         self.start_controller("one")
 

@@ -25,8 +25,8 @@ from controller.core.spec import ModelSpec
 from controller.fleet_keeper import FleetKeeper
 from controller.gate.run import Runner
 from controller.loop import Loop
-from controller.service import Service
-from tests.contract.values import ADD_LANE, LANE, first_split, spec
+from controller.service import Lint, Service
+from tests.contract.values import ADD_LANE, LANE, LINTED, first_split, spec
 from tests.unit.core.values import POLICY
 from tests.unit.studio import ScriptedStudio
 
@@ -80,17 +80,18 @@ def until(probe: Callable[[], Any], timeout_s: float = 20.0) -> Any:
 
 
 @contextmanager
-def open_desk(*, with_loop: bool = True, ready_after_s: float = 3600.0) -> Iterator[Desk]:
+def open_desk(*, with_loop: bool = True, ready_after_s: float = 3600.0, lint: Lint = LINTED) -> Iterator[Desk]:
     """Give a controller that listens on loopback; without its loop, wishes stay unanswered.
 
     `ready_after_s`: how long a candidate takes to deploy; by default rollouts stay `preparing`.
+    `lint`: by default every proposal counts as linted.
     """
     clock = SystemClock()
     store = MemoryStore(time.time)
     store.add_lane(LANE, LANE.incumbent, first_split(), ADD_LANE)
     studio, book, blobs = ScriptedStudio(), MemoryBenchBook(store), MemoryBlobs()
     benches = Benches(store, book, blobs)
-    service = Service(store, benches)
+    service = Service(store, benches, lint)
     keeper = FleetKeeper(MemoryFleet(clock.monotonic_s, ready_after_s=ready_after_s), period_s=0.02)
     versions = {"code": "test"}
     runner = Runner(studio, blobs, book, versions, {"cpu": 0.04}, clock, time.time)

@@ -23,7 +23,7 @@ from tests.unit.gate.report_reader import Reader
 def rollout(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A rollout of the real controller, with the caller in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    desk.propose(overrides=["steps-too-few"], tradeoffs={"gives_up": "long text"})
+    desk.propose(overrides=["steps-below-model-floor"], tradeoffs={"gives_up": "long text"})
     desk.wait("r-0001", {"preparing"})
     return "r-0001"
 
@@ -65,7 +65,7 @@ def test_html_goes_to_a_file_of_the_ids_name(gatectl: Gatectl, rollout: str, tmp
     assert "r-0001.html" in ran.err
     shown = Reader((tmp_path / "r-0001.html").read_text()).shown
     assert "Still open: preparing" in shown
-    assert "steps-too-few" in shown
+    assert "steps-below-model-floor" in shown
 
 
 def test_a_bench_has_its_pictures(gatectl: Gatectl, bench: Desk, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_markdown_goes_to_stdout(gatectl: Gatectl, rollout: str) -> None:
 def test_json_holds_the_facts(gatectl: Gatectl, rollout: str, tmp_path: Path) -> None:
     """JSON is one document with the view, the audit log and the bench, and can be written to a file as well."""
     told = gatectl("report", rollout, "-o", "json").json
-    assert told["rollout"]["overrides"] == ["steps-too-few"]
+    assert told["rollout"]["overrides"] == ["steps-below-model-floor"]
     assert [entry["action"] for entry in told["audit"]][:1] == ["propose"]
     assert told["bench"] is None
     assert gatectl("report", rollout, "-o", "json", "--output", "facts.json").out == ""
@@ -141,7 +141,7 @@ def test_json_holds_the_facts(gatectl: Gatectl, rollout: str, tmp_path: Path) ->
 def test_the_page_shows_what_people_let_pass(gatectl: Gatectl, rollout: str) -> None:
     """`show` names overrides and trade-offs."""
     page = gatectl("show", rollout).out
-    assert "overridden or waived: steps-too-few" in page
+    assert "overridden or waived: steps-below-model-floor" in page
     assert "gives up: long text" in page
 
 

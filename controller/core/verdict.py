@@ -1,7 +1,7 @@
 """What the judge says: a verdict per criterion, an assessment of the whole, and the sentences that explain both."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -54,6 +54,17 @@ class Assessment:
     last_evidence_s: float | None
     stage: int = 0
 
+    @property
+    def in_numbers(self) -> "Assessment":
+        """Return the assessment without its sentences, which a later version may word in another way."""
+        return replace(
+            self,
+            verdicts=tuple(replace(item, title="", allowed="", reason="") for item in self.verdicts),
+            harm=_unworded(self.harm),
+            untrusted=_unworded(self.untrusted),
+            environment=_unworded(self.environment),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
@@ -73,6 +84,10 @@ class Assessment:
             for item in value["verdicts"]
         )
         return Assessment(**{**value, "verdicts": verdicts})
+
+
+def _unworded(sentence: str | None) -> str | None:
+    return None if sentence is None else ""
 
 
 def allowed_text(criterion: Criterion) -> str:

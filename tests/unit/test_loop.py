@@ -1,4 +1,6 @@
 import json
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -174,6 +176,24 @@ def test_another_controller_goes_on(world):
     verified = world.service.verify()
     assert verified["ok"]
     assert verified["replayed"] == world.store.last_evidence(rollout).seq
+
+
+def test_a_verification_is_about_numbers(world):
+    """A version that words its sentences in another way verifies what older ones decided; another number is none."""
+    rollout = world.propose()
+    world.run_until(over(world))
+
+    def rewrite(change):
+        rows = [replace(row, payload=deepcopy(row.payload)) for row in world.store.evidence(rollout)]
+        change(rows[-1].payload["assessment"])
+        world.store._evidence[rollout] = rows
+
+    rewrite(lambda found: found["verdicts"][0].update(reason="said otherwise", allowed="as before"))
+    assert world.service.verify()["ok"]
+    rewrite(lambda found: found["verdicts"][0]["summary"].update(log_harm=0.5))
+    verified = world.service.verify()
+    assert not verified["ok"]
+    assert "does not lead to the recorded assessment" in verified["problem"]
 
 
 def test_two_controllers_never_both_write(world):

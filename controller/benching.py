@@ -20,6 +20,7 @@ from controller.fleet_keeper import App, FleetKeeper
 from controller.gate.run import Runner
 from controller.giving_way import gives_way
 from controller.ports import AuditDraft, Clock, Gateway, LaneRow
+from controller.stats.tally import Arm
 
 
 class Benching:
@@ -51,7 +52,10 @@ class Benching:
         return _check(precedent.bench, precedent.outcome) if precedent and precedent.outcome else None
 
     def settle(self, lanes: Sequence[LaneRow], gateways: Sequence[Gateway], fencing_token: int) -> Mapping[str, App]:
-        """Open, close and choose; return the applications that the chosen bench needs."""
+        """Open, close and choose; return the applications that benches need.
+
+        The incumbent's twin starts beside a candidate that is being prepared, so that its bench can begin at once.
+        """
         benching = {row.rollout.id: (row.rollout, row.lane) for row in lanes if row.rollout and _needs_bench(row)}
         known = {row.bench.rollout for row in self._rows}
         for rollout, lane in benching.values():
@@ -66,12 +70,13 @@ class Benching:
             else:
                 self._runner.give_up(row.bench, fencing_token, f"{row.bench.rollout} no longer waits for it")
         due.sort(key=lambda bench: bench.rollout is None)
+        early = _early_twins(lanes)
         if not due:
             self._keeper.want(None)
-            return {}
+            return early
         named = {row.lane.name: row.lane for row in lanes}
         self._keeper.give_way(gives_way(due[0], named.values(), gateways))
-        return self._choose(due[0], named, fencing_token)
+        return {**early, **self._choose(due[0], named, fencing_token)}
 
     def _precedent(self, rollout: Rollout) -> BenchRow | None:
         """Return a finished bench of the same question for a rollout that overrides its gate, None without one.
@@ -129,6 +134,17 @@ def _check(bench: Bench, outcome: BenchOutcome) -> Check:
     if outcome.verdict == Verdict.PASS:
         return Check(None, detail)
     return Check(f"{outcome.verdict.replace('_', ' ')}: {outcome.reason} [{bench.id}]", detail)
+
+
+def _early_twins(lanes: Sequence[LaneRow]) -> Mapping[str, App]:
+    twins = {}
+    for row in lanes:
+        rollout = row.rollout
+        # A gate that is overridden may have been answered before.
+        if rollout and rollout.state is State.PREPARING and rollout.policy.gate and not rollout.gate_overridden:
+            bench = Bench.of(rollout, row.lane)
+            twins[bench.apps[Arm.INCUMBENT]] = (bench.specs[Arm.INCUMBENT], row.lane)
+    return twins
 
 
 def _needs_bench(row: LaneRow) -> bool:

@@ -145,14 +145,13 @@ def test_no_scorer_is_no_pass(world):
 
 
 def test_the_twin_lives_as_long_as_the_bench(world):
-    """While benching the incumbent's twin runs with the candidate's replicas; before and after it does not."""
+    """The incumbent's twin runs with the candidate's replicas from when that one starts to the end of the bench."""
     candidate = replace(spec(10), resources=Resources("cpu", 0, 3))
     copy = twin(LANE.incumbent, 3)
     app = app_name("preview", copy.digest)
     seen = []
     world.studio.before = lambda _number: seen.append(set(world.fleet.deployed_at_s))
     world.propose(candidate)
-    world.run_until(lambda: world.state() is State.PREPARING)
     assert app not in world.fleet.deployed_at_s
     world.run_until(lambda: world.state() is State.OBSERVING)
     assert copy.resources.replicas == 3
@@ -164,8 +163,10 @@ def test_the_twin_lives_as_long_as_the_bench(world):
 
 def test_nothing_is_drawn_before_both_arms_are_ready(world):
     """The bench waits until the twin is ready, and ends as no evidence when it never gets so."""
-    world.fleet.ready_after_s = 30.0
     world.propose()
+    world.run_until(lambda: world.state() is State.PREPARING)
+    world.run(1.0)
+    world.fleet.deployed_at_s[app_name("preview", twin(LANE.incumbent, 1).digest)] += 30.0
     world.run_until(lambda: world.state() is State.BENCHING)
     world.run(20)
     assert world.studio.drawn.total() == 0
@@ -304,6 +305,17 @@ def test_a_rollout_goes_first_and_the_bench_goes_on_afterwards(world):
     order = [app for app, *_ in world.studio.drawn]
     assert candidate & set(order)
     assert world.studio.drawn.total() == sum(row.shots for row in rows.values())
+
+
+@pytest.mark.parametrize(("overrides", "early"), [((), True), (("gate",), False)])
+def test_the_twin_starts_beside_the_candidate(world, overrides, early):
+    """A bench waits for no model twice; where the gate is overridden the answer may be there, so nothing starts yet."""
+    world.propose(overrides=overrides)
+    world.run_until(lambda: world.state() is State.PREPARING)
+    world.run(1.0)
+    assert world.state() is State.PREPARING
+    twins = {app_name("preview", twin(LANE.incumbent, 1).digest)} & world.fleet.status().keys()
+    assert bool(twins) is early
 
 
 def test_a_bench_gives_way_to_users_who_queue_up(world):

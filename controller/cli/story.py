@@ -18,10 +18,10 @@ from controller.core.rollout import GATE
 from controller.errors import UnavailableError
 
 LANE = "preview"
-HIGHEST_RATE_PER_S = 1.2
+HIGHEST_RATE_PER_S = 1.8
 LOWEST_RATE_PER_S = 0.2
-USED_CAPACITY = 0.4
-"""Of what the incumbent alone can draw; scorers, candidate, bench and starting models need the rest."""
+USED_CAPACITY = 0.65
+"""Of what the incumbent alone can draw; scorers, candidate and bench need the rest and give way."""
 TIMED_DRAWS = 5
 HISTORY_ANSWERS = 24
 """Of the incumbent alone, before a proposal that gets traffic: the tests are tuned on them, and stand still without."""

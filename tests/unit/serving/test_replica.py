@@ -23,6 +23,7 @@ from serving.replica import MEMORY_FAULTS, STUCK_S, Replica
 from serving.watchdog import first_problem
 from tests.unit.serving.worlds import HEIGHT_PX, WIDTH_PX, fake_spec
 
+LOWEST_PRIORITY = 19
 ASK = Ask("a red square", (1, 2), WIDTH_PX, HEIGHT_PX)
 
 
@@ -100,7 +101,8 @@ def test_a_start_gives_way_where_processors_are_shared(
     model = fake_spec()
     serving = Replica(replace(model, resources=replace(model.resources, gpu=device)).to_json())
     asyncio.run(serving.generate(ASK.to_wire(5.0)))
-    assert met == [given_way, given_way, 0]
+    started = min(given_way, LOWEST_PRIORITY - usual)  # the tests themselves may have stepped back
+    assert met == [started, started, 0]
     assert os.nice(0) == usual
 
 

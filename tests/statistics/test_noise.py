@@ -1,7 +1,9 @@
 """The measurement of replica noise finds the noise that was put in, and the rule made of it keeps the budget."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from controller.stats.bins import Axis
 from controller.stats.noise import Noise, measure
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
-from tests.statistics.worlds import cells_of, latencies, times
+from tests.statistics.worlds import cells_of, latencies
 
 CLASSES = {"small": 0.5, "large": 2.0}
 
@@ -30,23 +32,22 @@ def world(
     rng, n = np.random.default_rng([seed, 77]), int(hours * 3600 / WINDOW_S)
     pools = {arm: wave(rng, n, sigma, correlation_s) for arm in Arm}
     drift = 0.3 * np.sin(np.arange(n) / n * 2 * math.pi)
-    found: dict[tuple[int, int], WindowTally] = {}
-    for window in range(n):
-        tally = WindowTally()
-        for arm, part in ((Arm.CANDIDATE, share), (Arm.INCUMBENT, 1 - share)):
-            classes = {}
-            for name, scale in CLASSES.items():
-                count = rng.poisson(rate * WINDOW_S * part / len(CLASSES))
-                factor = scale * math.exp(pools[arm][window] + drift[window])
-                cells = cells_of(Axis.LOG, times(factor, latencies)(rng, count))
-                numbers, counts = np.unique(cells, return_counts=True)
-                counted = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-                classes[name] = ClassTally(int(count), {"latency_s": counted})
-            tally += WindowTally({arm: classes})
-        found[1, window] = tally
-    return found
+    arms: list[dict[Arm, dict[str, ClassTally]]] = [{arm: {} for arm in Arm} for _ in range(n)]
+    for arm, part in ((Arm.CANDIDATE, share), (Arm.INCUMBENT, 1 - share)):
+        for name, scale in CLASSES.items():
+            counts = rng.poisson(rate * WINDOW_S * part / len(CLASSES), n)
+            factors = np.repeat(scale * np.exp(pools[arm] + drift), counts)
+            cells = cells_of(Axis.LOG, factors * latencies(rng, len(factors)))
+            drawn = Counter(zip(np.repeat(np.arange(n), counts).tolist(), cells.tolist(), strict=True))
+            found: list[dict[int, int]] = [{} for _ in range(n)]
+            for (window, cell), number in drawn.items():
+                found[window][cell] = number
+            for window, cells_there in enumerate(found):
+                arms[window][arm][name] = ClassTally(int(counts[window]), {"latency_s": cells_there})
+    return {(1, window): WindowTally(classes) for window, classes in enumerate(arms)}
 
 
+@cache
 def measured(sigma: float, correlation_s: float, runs: int = 8, **changes: float) -> list[Noise]:
     return [measure(world(seed, sigma, correlation_s, **changes), "latency_s") for seed in range(runs)]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller.core import states
 from controller.core.states import TERMINAL, TRANSITIONS, State
+from controller.generated import Generated
 from controller.lint.page import pages as lint_pages
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -51,42 +52,7 @@ def pages() -> Mapping[str, str]:
     return {"states.md": states_page()} | {f"lint/{name}": text for name, text in lint_pages().items()}
 
 
-def drifted(folder: Path = REFERENCE) -> list[str]:
-    """Return the pages that do not say what the code says, missing and left-over ones too."""
-    expected = pages()
-    left_over = {f"lint/{path.name}" for path in (folder / "lint").glob("*.md")} - expected.keys()
-    stale = {
-        name
-        for name, text in expected.items()
-        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
-    }
-    return sorted(stale | left_over)
-
-
-def generate(folder: Path = REFERENCE) -> None:
-    """Write every page and remove those about nothing."""
-    for path in (folder / "lint").glob("*.md"):
-        path.unlink()
-    for name, text in pages().items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def main(arguments: list[str]) -> int:
-    """Generate or check; return the exit code."""
-    match arguments:
-        case ["generate"]:
-            generate()
-            return 0
-        case ["check"]:
-            names = drifted()
-            if names:
-                sys.stderr.write(f"{', '.join(names)}: out of date, run `python -m controller.docs generate`\n")
-            return 1 if names else 0
-        case _:
-            sys.stderr.write("usage: python -m controller.docs generate|check\n")
-            return 2
-
+DOCS = Generated("controller.docs", REFERENCE, pages)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(DOCS.main(sys.argv[1:]))

@@ -3,12 +3,12 @@
 import ast
 import importlib.util
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from controller.docs import drifted, generate, main
+from controller.docs import DOCS
 from controller.lint.arguments import PROVIDER_OPTIONS
 from controller.lint.hosted import SHUTDOWN
 from controller.lint.memory import GIB, estimate
@@ -102,18 +102,19 @@ def test_successors_live() -> None:
 
 def test_the_pages_are_in_step() -> None:
     """The generated documentation says what the code says."""
-    assert drifted() == []
+    assert DOCS.drifted() == []
 
 
 def test_drift_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A page that changed, is missing or is about nothing is named; generating mends it."""
-    generate(tmp_path)
-    assert drifted(tmp_path) == []
+    here = replace(DOCS, folder=tmp_path)
+    here.generate()
+    assert here.drifted() == []
     (tmp_path / "lint" / "cost.md").write_text("old")
     (tmp_path / "lint" / "seeds.md").unlink()
     (tmp_path / "lint" / "nothing.md").write_text("left over")
-    assert drifted(tmp_path) == ["lint/cost.md", "lint/nothing.md", "lint/seeds.md"]
-    generate(tmp_path)
-    assert drifted(tmp_path) == []
-    assert main(["chekc"]) == 2
+    assert here.drifted() == ["lint/cost.md", "lint/nothing.md", "lint/seeds.md"]
+    here.generate()
+    assert here.drifted() == []
+    assert DOCS.main(["chekc"]) == 2
     assert "usage" in capsys.readouterr().err

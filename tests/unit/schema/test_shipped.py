@@ -1,11 +1,12 @@
 """The files that ship: sound, in step with their JSON Schemas, and what they claim to be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.schema import POLICIES, load_candidate, load_lane, load_policy, load_prices, policy_names
-from controller.schema.__main__ import FILES, drifted, generate, main
+from controller.schema.__main__ import FILES, SCHEMAS
 
 LANE = POLICIES / "lanes" / "preview.yaml"
 
@@ -39,23 +40,24 @@ def test_the_a_a_candidate_differs_from_the_incumbent_in_name_alone() -> None:
 
 def test_json_schemas_are_in_step() -> None:
     """The JSON Schemas that editors use say what the models say."""
-    assert drifted() == []
+    assert SCHEMAS.drifted() == []
 
 
 def test_drift_is_found(tmp_path: Path) -> None:
     """A schema that changed, is missing, or belongs to nothing is reported by name; generating mends it."""
-    generate(tmp_path)
+    here = replace(SCHEMAS, folder=tmp_path)
+    here.generate()
     assert {path.stem for path in tmp_path.iterdir()} == set(FILES)
-    assert drifted(tmp_path) == []
+    assert here.drifted() == []
     (tmp_path / "policy.json").write_text("{}")
     (tmp_path / "lane.json").unlink()
     (tmp_path / "old.json").write_text("{}")
-    assert drifted(tmp_path) == ["lane.json", "old.json", "policy.json"]
-    generate(tmp_path)
-    assert drifted(tmp_path) == []
+    assert here.drifted() == ["lane.json", "old.json", "policy.json"]
+    here.generate()
+    assert here.drifted() == []
 
 
 def test_unknown_verbs_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown verb prints the usage and exits with 2."""
-    assert main(["chekc"]) == 2
+    assert SCHEMAS.main(["chekc"]) == 2
     assert "usage" in capsys.readouterr().err

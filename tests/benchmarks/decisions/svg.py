@@ -8,10 +8,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 _LEFT, _ROW, _TOP, _WIDTH, _RIGHT = 190, 26, 54, 460, 20
 
 
-def dots(title: str, unit: str, rows: Mapping[str, Mapping[str, float]], order: Sequence[str]) -> str:
+def dots(
+    title: str, unit: str, rows: Mapping[str, Mapping[str, float]], order: Sequence[str], loud: str | None = None
+) -> str:
     """Return a chart with a line for each row and a dot for each of its series; `order` gives each a colour.
 
-    Values are positive; the last series is drawn larger.
+    Values are positive; the `loud` series is drawn larger.
     """
     values = [value for row in rows.values() for value in row.values() if value > 0]
     low, high = math.floor(math.log10(min(values)) * 3) / 3, math.ceil(math.log10(max(values)) * 3) / 3
@@ -30,7 +32,7 @@ def dots(title: str, unit: str, rows: Mapping[str, Mapping[str, float]], order: 
         y = _TOP + _ROW * (at + 0.5)
         parts.append(_text(_LEFT - 12, y + 4, name, anchor="end"))
         for series, value in row.items():
-            radius = 6 if series == order[-1] else 4.5
+            radius = 6 if series == loud else 4.5
             colour = COLOURS[order.index(series) % len(COLOURS)]
             place = f'cx="{x_of(value):.1f}" cy="{y:.1f}" r="{radius}"'
             parts.append(f'<circle {place} fill="{colour}" fill-opacity=".85"/>')

@@ -148,7 +148,7 @@ def charts(book: Book) -> Iterator[tuple[str, str]]:
         rows = {FAULT_TEXT[fault]: _means(book, Setting(fault, rate, STEADY)) for fault in FAULT_TEXT}
         if rows := {name: row for name, row in rows.items() if row}:
             title = f"Candidate images until a fault is reverted, {_rate_text(rate)}, a share of 10 %"
-            yield f"head-to-head-{rate}", svg.dots(title, "candidate images", rows, head.NAMES)
+            yield f"head-to-head-{rate}", svg.dots(title, "candidate images", rows, head.NAMES, head.NAMES[-1])
 
 
 def _means(book: Book, setting: Setting) -> dict[str, float]:

@@ -29,6 +29,7 @@ LANE = "preview"
 AIM_SHARE_ZERO_S = 1.0
 AIM_CONTROLLER_MB = 250.0
 AIM_FIRST_IMAGE_S = 45.0
+REST_S = 15.0
 
 
 def main(rounds: Annotated[int, typer.Option(min=1)] = 10, rate: Annotated[float, typer.Option(min=0.1)] = 0.5) -> None:
@@ -39,6 +40,7 @@ def main(rounds: Annotated[int, typer.Option(min=1)] = 10, rate: Annotated[float
         platform = bring_up(home, lambda _text: None)
         first_image_s = time.monotonic() - started_s
         try:
+            at_rest = _processor_share(platform)
             with audience(str(platform.gateway_url), rate):
                 waits_s = _pauses(home, platform, rounds)
             memory_mb = _memory_mb(platform)
@@ -50,6 +52,7 @@ def main(rounds: Annotated[int, typer.Option(min=1)] = 10, rate: Annotated[float
         f"verdict to share 0 at every gateway, {rounds} times: median {1000 * typical_s:.0f} ms, "
         f"worst {1000 * worst_s:.0f} ms (aim {1000 * AIM_SHARE_ZERO_S:.0f} ms)"
     )
+    typer.echo(f"controller at rest: {100 * at_rest:.1f} % of a core over {REST_S:.0f} s")
     typer.echo(f"controller memory: {memory_mb:.0f} MB (proportional set size), aim {AIM_CONTROLLER_MB:.0f} MB")
 
 
@@ -80,6 +83,10 @@ def _until(found: Any, timeout_s: float) -> Any:
             raise TimeoutError(f"not within {timeout_s:.0f} s")
         time.sleep(0.05)
     return value
+
+
+def _processor_share(platform: Platform) -> float:
+    return psutil.Process(platform.processes["controller"].pid).cpu_percent(REST_S) / 100
 
 
 def _memory_mb(platform: Platform) -> float:

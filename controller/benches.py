@@ -189,10 +189,10 @@ def _due(drawn: Plan) -> tuple[int, ...]:
 
 def progress_text(row: Mapping[str, Any] | None) -> str:
     """Return how far an offline gate is, in one line; `row` as `of_rollout` returns it."""
+    way = f"; {GIVES_WAY}" if row is not None and row["gives_way"] else ""
     if row is None or row["state"] == "waiting":
-        return "the offline gate waits until both arms are ready"
+        return f"the offline gate waits until both arms are ready{way}"
     left = "" if row["eta_s"] is None else f", about {row['eta_s'] / 60:.0f} min left"
-    way = f"; {GIVES_WAY}" if row["gives_way"] else ""
     return f"running the offline gate {row['id']}: {row['shots']} of at least {row['due']} images{left}{way}"
 
 

@@ -425,6 +425,22 @@ def test_a_rollout_tells_how_far_its_gate_is(world):
     assert view["waiting"].startswith("not advancing")
 
 
+def test_a_gate_that_users_hold_up_from_the_start_says_so(world):
+    """Users who queue before the first image are told of, too."""
+    incumbent, told = app_name("preview", LANE.incumbent.digest), []
+
+    def meanwhile() -> None:
+        told.append(world.service.rollout(rollout)["waiting"])
+        world.report_queue(incumbent, 3 if len(told) < 4 else 0)
+
+    rollout = world.propose()
+    world.run_until(lambda: world.state() is State.PREPARING)
+    world.report_queue(incumbent, 3)
+    world.meanwhile = meanwhile
+    world.run_until(lambda: world.state() is State.OBSERVING)
+    assert told[1] == f"the offline gate waits until both arms are ready; {GIVES_WAY}"
+
+
 def test_what_makes_no_sense_is_refused(world):
     """A suite nobody knows, a gate the suite can't judge, no gate, no reason, another size: each is told."""
     with pytest.raises(UserError, match="send it along"):

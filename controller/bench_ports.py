@@ -69,6 +69,10 @@ class Blobs(Protocol):
         """Return the content of a digest; MissingBlobError when there is none."""
         ...
 
+    def remove(self, digest: str) -> None:
+        """Remove the content of a digest; a no-op when there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BenchOutcome:
@@ -131,6 +135,17 @@ class BenchBook(Protocol):
 
     def shots(self, bench: str) -> Mapping[str, Mapping[str, Any]]:
         """Read every stored result of a bench by its key."""
+        ...
+
+    def old_images(self, before_s: float) -> Mapping[str, Sequence[str]]:
+        """Read benches that ended before a time (Unix seconds) and whose images are kept, oldest first.
+
+        Each with the digests of images that no bench drew which ended later or is under way.
+        """
+        ...
+
+    def images_removed(self, bench: str, audit: AuditDraft) -> None:
+        """Store and audit that a bench's images are gone; a no-op when that is known."""
         ...
 
     def add_shot(self, bench: str, key: str, payload: Mapping[str, Any], fencing_token: int) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from controller.ports import AuditDraft, LaneRow, Store
 from controller.schema.suite import LoadedSuite
 
 GIVES_WAY = "it gives way to users who queue for the same processors"
+DAY_S = 86_400.0
 KEPT = 32
 """Benches whose size is remembered, because those who watch ask twice a second."""
 
@@ -133,6 +134,19 @@ class Benches:
     def blob(self, digest: str) -> bytes:
         """Return an image or another piece of evidence by its SHA-256; UserError when there is none."""
         return self._blobs.get(digest)
+
+    def remove_old_images(self, keep_s: float) -> None:
+        """Remove the images of benches that ended longer ago; results, scores and verdicts stay, and say it."""
+        before_s = self._store.world().now_s - keep_s
+        for bench_id, images in self._book.old_images(before_s).items():
+            if any(row.outcome is None for row in self._book.pending()):
+                return  # what is drawn now may be one of these images, and is not stored twice
+            for digest in images:
+                self._blobs.remove(digest)
+            days = f"{keep_s / DAY_S:g}"
+            detail = {"bench": bench_id, "images": len(images)}
+            reason = f"images are kept for {days} days"
+            self._book.images_removed(bench_id, AuditDraft("swapgate", "remove_images", reason, detail=detail))
 
     def _row(self, bench_id: str) -> BenchRow:
         found = self._book.benches(bench_id)

@@ -54,7 +54,7 @@ PRUNE_PERIOD_S = 3600.0
 class Settings:
     """What a controller process is told at start. `database_url` holds a secret and is never logged.
 
-    `blobs` is a folder or the URL of an object store.
+    `blobs` is a folder or the URL of an object store; images in it are kept for good without `keep_images_s`.
     """
 
     database_url: str
@@ -64,6 +64,7 @@ class Settings:
     gateway_replicas: int
     policies: Path
     blobs: str
+    keep_images_s: float | None = None
     webhook_url: str | None = None
 
 
@@ -113,7 +114,7 @@ class Controller:
         self._spawn("loop", lambda: self._loop.run(self._stop, lambda: self._wakeup.wait(TICK_S)))
         self._spawn("scorers", lambda: self._every(PLATFORM_PERIOD_S, self._fleet.ensure_scorers))
         self._spawn("gateway", lambda: self._every(PLATFORM_PERIOD_S, self._ensure_gateway))
-        self._spawn("prune", lambda: self._every(PRUNE_PERIOD_S, self._truth.prune))
+        self._spawn("prune", lambda: self._every(PRUNE_PERIOD_S, self._prune))
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End every thread, give leadership up and leave the serving platform as it is."""
@@ -132,6 +133,11 @@ class Controller:
             "leads": float(self._loop.leads),
             "tick_age_s": None if last_s is None else time.monotonic() - last_s,
         }
+
+    def _prune(self) -> None:
+        self._truth.prune()
+        if self._settings.keep_images_s is not None:
+            self.benches.remove_old_images(self._settings.keep_images_s)
 
     def _lint(self, lane: Lane, candidate: Candidate, policy: Policy) -> Sequence[Finding]:
         today = datetime.fromtimestamp(self._truth.world().now_s, UTC).date()

@@ -112,6 +112,10 @@ CREATE TABLE public.models (
     spec json NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
+CREATE TABLE public.removed_images (
+    bench text NOT NULL,
+    removed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
 CREATE TABLE public.requests (
     id bigint NOT NULL,
     rollout text NOT NULL,
@@ -217,6 +221,8 @@ ALTER TABLE ONLY public.leader
     ADD CONSTRAINT leader_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY public.removed_images
+    ADD CONSTRAINT removed_images_pkey PRIMARY KEY (bench);
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.rollouts
@@ -252,6 +258,7 @@ CREATE TRIGGER benches_finish_once BEFORE UPDATE ON public.benches FOR EACH ROW 
 CREATE TRIGGER benches_kept BEFORE DELETE OR TRUNCATE ON public.benches FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER evidence_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.evidence FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 ALTER TABLE public.evidence ENABLE ALWAYS TRIGGER evidence_append_only;
+CREATE TRIGGER removed_images_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.removed_images FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER suites_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.suites FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER tallies_note_change BEFORE UPDATE ON public.tallies FOR EACH ROW EXECUTE FUNCTION public.note_change();
 ALTER TABLE ONLY public.bench_shots
@@ -260,6 +267,8 @@ ALTER TABLE ONLY public.benches
     ADD CONSTRAINT benches_lane_fkey FOREIGN KEY (lane) REFERENCES public.lanes(name);
 ALTER TABLE ONLY public.benches
     ADD CONSTRAINT benches_rollout_fkey FOREIGN KEY (rollout) REFERENCES public.rollouts(id);
+ALTER TABLE ONLY public.removed_images
+    ADD CONSTRAINT removed_images_bench_fkey FOREIGN KEY (bench) REFERENCES public.benches(id);
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_rollout_fkey FOREIGN KEY (rollout) REFERENCES public.rollouts(id);
 ALTER TABLE ONLY public.rollouts
@@ -286,6 +295,7 @@ GRANT SELECT ON TABLE public.lanes TO swapgate_gateway;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.leader TO swapgate_controller;
 GRANT SELECT,INSERT ON TABLE public.models TO swapgate_controller;
 GRANT SELECT ON TABLE public.models TO swapgate_gateway;
+GRANT SELECT,INSERT ON TABLE public.removed_images TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.requests TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollouts TO swapgate_controller;
 GRANT SELECT,INSERT ON TABLE public.split_history TO swapgate_controller;

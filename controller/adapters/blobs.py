@@ -47,8 +47,6 @@ class FsspecBlobs:
 
     def get(self, digest: str) -> bytes:
         """Return the content of a digest; MissingBlobError when there is none, InvariantError when it was changed."""
-        if not _DIGEST.fullmatch(digest):
-            raise MissingBlobError(f"{digest!r} is no digest: 64 hexadecimal digits in lower case")
         try:
             content: bytes = self._files.cat_file(self._path(digest))
         except FileNotFoundError as error:
@@ -59,7 +57,17 @@ class FsspecBlobs:
             raise InvariantError(f"the blob {digest[:12]} in {self._root} is not what was stored there")
         return content
 
+    def remove(self, digest: str) -> None:
+        """Remove the content of a digest; a no-op when there is none."""
+        try:
+            if self._files.exists(path := self._path(digest)):
+                self._files.rm_file(path)
+        except OSError as error:
+            raise UnavailableError(f"the blob store removes no content: {error}") from error
+
     def _path(self, digest: str) -> str:
+        if not _DIGEST.fullmatch(digest):
+            raise MissingBlobError(f"{digest!r} is no digest: 64 hexadecimal digits in lower case")
         return f"{self._root}/{digest[:2]}/{digest}"
 
 

@@ -23,6 +23,7 @@ class MemoryBenchBook:
     _suites: dict[str, Suite] = field(default_factory=dict)
     _rows: dict[str, BenchRow] = field(default_factory=dict)
     _shots: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    _without_images: set[str] = field(default_factory=set)
 
     def add_suite(self, suite: Suite) -> None:
         """Keep a suite under its digest; a no-op when it is there."""
@@ -71,6 +72,24 @@ class MemoryBenchBook:
         with self.store.transaction():
             return dict(self._shots.get(bench, {}))
 
+    def old_images(self, before_s: float) -> Mapping[str, Sequence[str]]:
+        """Read the images that only benches have which ended before a time, by bench, oldest first."""
+        with self.store.transaction():
+            kept = [row for name, row in self._rows.items() if name not in self._without_images]
+            old = [row.bench.id for row in kept if row.finished_at_s is not None and row.finished_at_s < before_s]
+            needed = {image for row in kept if row.bench.id not in old for image in self._images(row.bench.id)}
+            return {name: sorted(self._images(name) - needed) for name in old}
+
+    def images_removed(self, bench: str, audit: AuditDraft) -> None:
+        """Store and audit that a bench's images are gone; a no-op when that is known."""
+        with self.store.transaction():
+            if bench not in self._without_images:
+                self._without_images.add(bench)
+                self.store.append([audit])
+
+    def _images(self, bench: str) -> set[str]:
+        return {shot["image"] for shot in self._shots[bench].values() if shot.get("image")}
+
     def add_shot(self, bench: str, key: str, payload: Mapping[str, Any], fencing_token: int) -> Mapping[str, Any]:
         """Store a result unless its key is taken, and return what is stored: the first write wins."""
         with self.store.transaction():
@@ -116,3 +135,7 @@ class MemoryBlobs:
         if digest not in self.contents:
             raise MissingBlobError(f"there is no blob {digest[:12]} in memory")
         return self.contents[digest]
+
+    def remove(self, digest: str) -> None:
+        """Remove the content of a digest; a no-op when there is none."""
+        self.contents.pop(digest, None)

@@ -25,6 +25,19 @@ FROM benches b LEFT JOIN rollouts r ON r.id = b.rollout, LATERAL (
         extract(epoch FROM max(s.created_at))::float8 AS last_shot_s
     FROM bench_shots s WHERE s.bench = b.id) AS drawn
 """
+_OLD_IMAGES: LiteralString = """
+WITH kept AS (
+    SELECT id, number, coalesce(finished_at < to_timestamp(%(before_s)s), false) AS old
+    FROM benches b WHERE NOT EXISTS (SELECT FROM removed_images r WHERE r.bench = b.id)
+), drawn AS (
+    SELECT DISTINCT s.bench, s.payload->>'image' AS image FROM bench_shots s WHERE s.payload->>'image' IS NOT NULL
+), needed AS (
+    SELECT DISTINCT d.image FROM drawn d JOIN kept k ON k.id = d.bench AND NOT k.old
+)
+SELECT k.id, coalesce(array_agg(d.image ORDER BY d.image) FILTER (WHERE d.image IS NOT NULL), '{}') AS images
+FROM kept k LEFT JOIN drawn d ON d.bench = k.id AND d.image NOT IN (SELECT image FROM needed)
+WHERE k.old GROUP BY k.id, k.number ORDER BY k.number
+"""
 
 
 class PostgresBenchBook:
@@ -80,6 +93,18 @@ class PostgresBenchBook:
         """Read every stored result of a bench by its key."""
         rows = self._database.rows("SELECT key, payload FROM bench_shots WHERE bench = %s", [bench])
         return {row["key"]: row["payload"] for row in rows}
+
+    def old_images(self, before_s: float) -> Mapping[str, Sequence[str]]:
+        """Read the images that only benches have which ended before a time, by bench, oldest first."""
+        rows = self._database.rows(_OLD_IMAGES, {"before_s": before_s})
+        return {row["id"]: row["images"] for row in rows}
+
+    def images_removed(self, bench: str, audit: AuditDraft) -> None:
+        """Store and audit that a bench's images are gone; a no-op when that is known."""
+        with self._database.transaction() as cursor:
+            cursor.execute("INSERT INTO removed_images (bench) VALUES (%s) ON CONFLICT DO NOTHING", [bench])
+            if cursor.rowcount:
+                postgres_audit.append(cursor, [audit])
 
     def add_shot(self, bench: str, key: str, payload: Mapping[str, Any], fencing_token: int) -> Mapping[str, Any]:
         """Store a result unless its key is taken, and return what is stored: the first write wins."""

@@ -17,6 +17,9 @@ def serve_controller(
     gateway_host: str = typer.Option("127.0.0.1", envvar="SWAPGATE_GATEWAY_HOST", help="Where gateways listen."),
     gateway_port: int = typer.Option(8710, envvar="SWAPGATE_GATEWAY_PORT", help="The gateways' port."),
     gateway_replicas: int = typer.Option(2, min=1, envvar="SWAPGATE_GATEWAY_REPLICAS", help="How many gateways."),
+    keep_images_days: float | None = typer.Option(
+        None, min=1, envvar="SWAPGATE_KEEP_IMAGES_DAYS", help="How long images of benches are kept (default: for good)."
+    ),
 ) -> None:
     """Run a controller until SIGTERM.
 
@@ -30,7 +33,7 @@ def serve_controller(
     from controller.api.app import build_api
     from controller.wiring import build_controller
 
-    controller = build_controller(_settings(gateway_host, gateway_port, gateway_replicas))
+    controller = build_controller(_settings(gateway_host, gateway_port, gateway_replicas, keep_images_days))
     controller.start()
     try:
         api = build_api(controller.service, controller.benches, controller.role_of, controller.pulse)
@@ -54,8 +57,11 @@ def _configure_logs() -> None:
     )
 
 
-def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "Settings":
+def _settings(
+    gateway_host: str, gateway_port: int, gateway_replicas: int, keep_images_days: float | None
+) -> "Settings":
     from controller.adapters.blobs import BLOBS_VARIABLE
+    from controller.benches import DAY_S
     from controller.cli.propose import policies_folder
     from controller.platform.home import Home
     from controller.wiring import Settings
@@ -68,6 +74,7 @@ def _settings(gateway_host: str, gateway_port: int, gateway_replicas: int) -> "S
         gateway_replicas=gateway_replicas,
         policies=policies_folder(),
         blobs=os.environ.get(BLOBS_VARIABLE) or str(Home.current().blobs),
+        keep_images_s=None if keep_images_days is None else keep_images_days * DAY_S,
         webhook_url=os.environ.get("SWAPGATE_WEBHOOK_URL") or None,
     )
 

@@ -205,6 +205,28 @@ def test_a_person_ends_a_bench_without_a_leader(desk: Desk) -> None:
     assert desk.book.pending() == []
 
 
+def test_images_are_old_when_no_younger_bench_has_them(desk: Desk) -> None:
+    """Of a bench that ended before, the images that one under way drew as well are kept; what is gone is told once."""
+    first = desk.book.open(BENCH, OPENED)
+    for key, image in (("a", "0" * 64), ("b", "1" * 64), ("c", None)):
+        desk.book.add_shot(first.id, key, {**SHOT, "image": image}, desk.token)
+    assert desk.book.old_images(4e9) == {}
+    desk.book.finish(first.id, PASS, DONE, desk.token)
+    second = desk.book.open(BENCH, OPENED)
+    desk.book.add_shot(second.id, "a", {**SHOT, "image": "1" * 64}, desk.token)
+    [row] = desk.book.benches(first.id)
+    assert row.finished_at_s is not None
+    assert desk.book.old_images(row.finished_at_s - 1) == {}
+    assert desk.book.old_images(row.finished_at_s + 1) == {first.id: ["0" * 64]}
+    gone = AuditDraft("swapgate", "remove_images", "images are kept for 1 days", detail={"bench": first.id})
+    for _ in range(2):
+        desk.book.images_removed(first.id, gone)
+    assert desk.book.old_images(row.finished_at_s + 1) == {}
+    assert [entry.action for entry in desk.store.truth.audit()].count("remove_images") == 1
+    desk.book.finish(second.id, PASS, DONE, desk.token)
+    assert set(desk.book.old_images(4e9)) == {second.id}
+
+
 @pytest.fixture(params=["memory", "folder", "url"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     """An empty blob store of each kind; `memory://` is fsspec's own, which takes the path of object stores."""
@@ -226,12 +248,25 @@ def test_content_is_found_by_its_digest(blobs: Blobs) -> None:
         blobs.get("0" * 64)
 
 
+def test_what_is_removed_is_gone(blobs: Blobs) -> None:
+    """Removing twice is removing once, and nothing else goes."""
+    digest, other = blobs.put(b"a picture"), blobs.put(b"another")
+    for _ in range(2):
+        blobs.remove(digest)
+    with pytest.raises(MissingBlobError):
+        blobs.get(digest)
+    assert blobs.get(other) == b"another"
+
+
 @pytest.mark.parametrize("digest", ["", "../../token", "A" * 64, "0" * 63, "0" * 64 + "\n"])
 def test_only_digests_name_files(tmp_path: Path, digest: str) -> None:
     """Nothing but 64 lower-case hexadecimal digits gets as far as a path."""
     (tmp_path / "token").write_text("secret")
-    with pytest.raises(MissingBlobError):
-        FsspecBlobs(str(tmp_path / "blobs")).get(digest)
+    blobs = FsspecBlobs(str(tmp_path / "blobs"))
+    for act in (blobs.get, blobs.remove):
+        with pytest.raises(MissingBlobError):
+            act(digest)
+    assert (tmp_path / "token").exists()
 
 
 def test_changed_content_is_noticed(tmp_path: Path) -> None:

@@ -341,6 +341,28 @@ def test_a_bench_gives_way_to_users_who_queue_up(world):
     assert world.benches.bench(bench)["verdict"] == "pass"
 
 
+def test_old_images_are_removed_and_it_is_told(world):
+    """Images of a bench that ended long ago go, its verdict and scores stay; while one runs nothing goes."""
+    first = world.bench()
+    world.run_until(lambda: world.benches.bench(first)["state"] == "finished")
+    images = {shot["image"] for shot in world.book.shots(first).values()} - {None}
+    assert images
+    assert images <= world.blobs.contents.keys()
+    world.run(60)
+    second = world.bench(spec(12))
+    world.run(1)
+    world.benches.remove_old_images(30.0)
+    assert images <= world.blobs.contents.keys()
+    world.run_until(lambda: world.benches.bench(second)["state"] == "finished")
+    world.benches.remove_old_images(30.0)
+    kept = {shot["image"] for shot in world.book.shots(second).values()} - {None}
+    assert (images - kept).isdisjoint(world.blobs.contents)
+    assert kept <= world.blobs.contents.keys()
+    assert world.entry("remove_images").detail == {"bench": first, "images": len(images - kept)}
+    assert world.benches.bench(first)["verdict"] == "pass"
+    assert world.service.verify()["ok"]
+
+
 def test_a_bench_on_a_device_of_its_own_gives_way_to_nobody(world):
     """A queue on processors is no matter to models that each hold a GPU; a queue on GPUs is none to anybody."""
     world.report_queue(app_name("preview", LANE.incumbent.digest), 50)

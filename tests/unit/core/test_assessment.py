@@ -203,3 +203,17 @@ def test_the_mirror_is_the_same_test_on_the_incumbent() -> None:
     assert judge.mirrors[0].candidate.n == tally.assigned(Arm.INCUMBENT)
     assert judge.mirrors[0].start_share == pytest.approx(0.7)
     assert Role.WATCH not in {item.role for item in limit.criteria}
+
+
+def test_numbers_outlive_their_wording() -> None:
+    """Other words for the same numbers are the same finding; another number, or a sentence that is gone, is not."""
+    found = assess(read(slower=3.0)[0])
+    first, *others = found.verdicts
+    reworded = replace(found, verdicts=(replace(first, title="a", allowed="b", reason="c"), *others), harm="d")
+    assert found.harm is not None
+    assert reworded != found
+    assert reworded.in_numbers == found.in_numbers
+    numbers = replace(first.summary, n_candidate=first.summary.n_candidate + 1)
+    assert replace(found, verdicts=(replace(first, summary=numbers), *others)).in_numbers != found.in_numbers
+    assert replace(found, harm=None).in_numbers != found.in_numbers
+    assert replace(found, untrusted="now").in_numbers != found.in_numbers

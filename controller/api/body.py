@@ -1,8 +1,10 @@
 """Request bodies: parsed strictly into core values, every fault in one answer."""
 
 import hashlib
+import json
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -139,6 +141,8 @@ def noise_of(body: bytes) -> NoiseBody:
 
 
 def _parse(model: type[_Body], body: bytes) -> _Body:
+    if b"NaN" in body or b"Infinity" in body:
+        _refuse_constants(body)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -147,6 +151,16 @@ def _parse(model: type[_Body], body: bytes) -> _Body:
             for fault in error.errors(include_url=False, include_input=False)
         )
         raise UserError("; ".join(faults)) from error
+
+
+def _refuse_constants(body: bytes) -> None:
+    """Refuse what JSON does not know and parsers accept all the same, in values of any type, too."""
+
+    def refuse(name: str) -> None:
+        raise UserError(f"body: {name} is no JSON number")
+
+    with suppress(ValueError):  # what is no JSON at all is told of by the model
+        json.loads(body, parse_constant=refuse)
 
 
 def _check(policy: Policy) -> None:

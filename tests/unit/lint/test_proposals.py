@@ -1,5 +1,6 @@
 """Lint over proposals that reach the controller: nobody gets past it by leaving `gatectl` out."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -97,6 +98,16 @@ def test_values_that_no_file_may_have_are_refused(strict: Desk) -> None:
     assert answer.status_code == 400
     assert "model.precision" in answer.text
     assert "resources.gpu" in answer.text
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_json_number_is_refused(strict: Desk, number: float) -> None:
+    """Options may hold any value of JSON; parsers accept three words more, which no digest can hold."""
+    body = proposal(POLICIES / "candidates" / "turbo.yaml")
+    body["candidate"]["options"] = {"strength": number}
+    answer = strict.call("POST", "/api/v1/rollouts", content=json.dumps(body))
+    assert answer.status_code == 400
+    assert "is no JSON number" in answer.text
 
 
 def test_a_folder_that_lies_elsewhere_is_no_fault() -> None:

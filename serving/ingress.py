@@ -69,7 +69,7 @@ def make_app(table: RouteTable, router: Router, lifespan: Lifespan = _nothing_to
 
     @app.get("/healthz")
     async def healthz() -> Response:
-        return JSONResponse(_health(table), 200 if table.ready else 503)
+        return JSONResponse(_health(table, router), 200 if table.ready else 503)
 
     return app
 
@@ -104,12 +104,12 @@ def _model(lane: str) -> dict[str, Any]:
     return {"id": lane, "object": "model", "created": 0, "owned_by": "swapgate"}
 
 
-def _health(table: RouteTable) -> dict[str, Any]:
+def _health(table: RouteTable, router: Router) -> dict[str, Any]:
     now_s = time.monotonic()
     age_s = None if table.read_at_s is None else round(now_s - table.read_at_s, 3)
     routes = [route for lane in table.lanes() if (route := table.get(lane))]
     lanes = {route.split.lane: _lane_health(route, now_s) for route in routes}
-    return {"ready": table.ready, "splits_age_s": age_s, "lanes": lanes}
+    return {"ready": table.ready, "splits_age_s": age_s, "prices": router.prices, "lanes": lanes}
 
 
 def _lane_health(route: Route, now_s: float) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Final
 
 from controller.core.assign import assign
 from controller.core.policy import Mode
+from controller.core.spec import digest_of
 from controller.stats.tally import Arm
 from serving.breaker import Breaker
 from serving.calls import Backend, CallError, Reply
@@ -90,6 +91,8 @@ class Router:
         self._recorder = recorder
         self._scoring = scoring
         self._usd_per_hour = usd_per_hour
+        self.prices = digest_of(dict(usd_per_hour))
+        """Which price book costs are computed from; the prices themselves are nobody's business out there."""
         self._breakers: dict[str, Breaker] = {}
         self._in_flight: dict[str, int] = {}
         self._retries = RetryBudget()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, LiteralString
 
 import httpx
@@ -14,10 +15,12 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 
 from controller.adapters import migrate
 from controller.adapters.database import Database
-from controller.errors import GatectlError
+from controller.core.spec import digest_of
+from controller.errors import GatectlError, InvalidFileError
 from controller.platform.home import Home, Platform
 from controller.platform.lifecycle import database_url, draw, without_password
 from controller.platform.processes import alive
+from controller.schema import POLICIES, PRICE_BOOK, load_prices
 from controller.version import VERSION
 
 MIN_DISK_GIB = 2.0
@@ -218,9 +221,25 @@ def _gateway(platform: Platform) -> Iterator[Finding]:
         f"serves at {platform.gateway_url}, splits read {'never' if age_s is None else f'{age_s:.1f} s ago'}",
         "it lost the database and serves incumbents; see the database above",
     )
+    yield _prices(body.get("prices"))
     for name, lane in body.get("lanes", {}).items():
         with_candidate = f" and {lane['candidate']}" if lane.get("candidate") else ""
         yield Finding(Level.OK, "gateway", f"{name}: {lane['incumbent']}{with_candidate}, epoch {lane['epoch']}")
+
+
+def _prices(used: str | None) -> Finding:
+    """Gateways are never updated in place, so they keep the price book that they were started with."""
+    book = Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES) / PRICE_BOOK.name
+    try:
+        current = digest_of(dict(load_prices(book)))
+    except InvalidFileError as error:
+        return Finding(Level.WARN, "prices", str(error), "mend the price book: no controller starts with it")
+    return _verdict(
+        used == current,
+        "prices",
+        f"gateways compute costs from {'the price book' if used == current else 'an earlier price book'}",
+        "`gatectl down`, then `gatectl up`, when no rollout is open",
+    )
 
 
 def _get(url: str, headers: Mapping[str, str] | None = None) -> httpx.Response | None:

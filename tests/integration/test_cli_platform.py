@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from controller.platform.home import Home
 from controller.platform.processes import alive
+from controller.schema import POLICIES, PRICE_BOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Site:
 
     home: Home
 
-    def gatectl(self, *arguments: str, timeout_s: float = 400.0) -> subprocess.CompletedProcess[str]:
+    def gatectl(self, *arguments: str, timeout_s: float = 400.0, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a verb as a process of its own, from a folder that is not the checkout."""
         environment = {key: val for key, val in os.environ.items() if not key.startswith(("SWAPGATE_", "RAY_"))}
         return subprocess.run(
@@ -34,7 +36,7 @@ class Site:
             text=True,
             timeout=timeout_s,
             check=False,
-            env=environment | {"SWAPGATE_HOME": str(self.home.root)},
+            env=environment | {"SWAPGATE_HOME": str(self.home.root)} | variables,
         )
 
     def up(self) -> dict[str, Any]:
@@ -50,6 +52,11 @@ class Site:
         process = psutil.Process(platform.processes[part].pid)
         process.kill()
         process.wait(20)
+
+    def finding(self, part: str, **variables: str) -> dict[str, Any]:
+        """Return what `doctor` says about a part."""
+        findings = json.loads(self.gatectl("doctor", "-o", "json", **variables).stdout)["findings"]
+        return next(item for item in findings if item["part"] == part)
 
     def failures(self) -> set[str]:
         """Return the parts that `doctor` finds broken; its exit code must say the same."""
@@ -101,6 +108,19 @@ def test_addresses_are_loopback(site: Site) -> None:
         if item.status == psutil.CONN_LISTEN and item.laddr.port in ports
     }
     assert listening == {("127.0.0.1", port) for port in ports}
+
+
+def test_another_price_book_is_found(site: Site, tmp_path: Path) -> None:
+    """Gateways keep the prices that they were started with; `doctor` says when the book says something else."""
+    policies = tmp_path / "policies"
+    shutil.copytree(POLICIES, policies)
+    assert site.finding("prices")["level"] == "ok"
+    book = policies / PRICE_BOOK.name
+    book.write_text(book.read_text().replace("usd_per_hour: ", "usd_per_hour: 1", 1))
+    found = site.finding("prices", SWAPGATE_POLICIES=str(policies))
+    assert (found["level"], found["message"]) == ("warn", "gateways compute costs from an earlier price book")
+    book.write_text("prices: none")
+    assert "prices.yaml" in site.finding("prices", SWAPGATE_POLICIES=str(policies))["message"]
 
 
 def test_load_reports_what_users_see(site: Site) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from controller.core.assign import assign
+from controller.core.spec import digest_of
 from serving.ingress import make_app
 from serving.openai_api import MAX_BODY_BYTES
 from serving.providers.protocol import Fault
@@ -178,3 +179,4 @@ async def test_is_healthy_once_it_knows_a_lane() -> None:
         health = await gate.client.get("/healthz")
         assert health.status_code == 200
         assert health.json()["lanes"]["preview"]["candidate"] == CANDIDATE_APP
+        assert health.json()["prices"] == digest_of({})

@@ -110,8 +110,7 @@ def fold(state: PairState, incumbent: float | None, candidate: float | None) -> 
 def summary(state: PairState) -> Summary:
     """Return the evidence and the estimates so far; what is missing is counted elsewhere."""
     log_harm, log_safety = log_evidence(state)
-    most, most_candidate = _caps(state)
-    incumbent, candidate = _estimate(state, state.incumbent, most), _estimate(state, state.candidate, most_candidate)
+    incumbent, candidate = _estimate(state, state.incumbent), _estimate(state, state.candidate)
     return Summary(
         log_harm=log_harm,
         log_safety=log_safety,
@@ -216,24 +215,15 @@ def log_evidence(state: PairState) -> tuple[float, float]:
     return clip_log(log_mean(state.evidence.harm)), 0.0 if setting.kind is Kind.LAW else safety
 
 
-def _caps(state: PairState) -> tuple[float, float]:
-    """Return at what the values of incumbent and candidate are cut in a mean of quantities."""
-    setting = state.setting
-    if setting.limit is not None:
-        return LIMIT_CAP_RATIO * setting.limit, LIMIT_CAP_RATIO * setting.limit
-    cap = math.inf if state.tuned is None else state.tuned
-    return cap, (setting.max_ratio or 1.0) * cap + (setting.max_increase or 0.0)
-
-
-def _estimate(state: PairState, values: tuple[float, ...], most: float) -> float | None:
-    """Return the property of an arm that the criterion compares, None without a value."""
+def _estimate(state: PairState, values: tuple[float, ...]) -> float | None:
+    """Return what an arm was measured to be, None without a value; tests may cut large values, people are told all."""
     setting = state.setting
     if not values:
         return None
     if setting.axis is not Axis.LOG:
         return math.fsum(values) / len(values)
     if setting.kind in {Kind.MEAN, Kind.LIMIT_MEAN}:
-        return math.fsum(min(value, most, LATEST) for value in values) / len(values)
+        return math.fsum(min(value, LATEST) for value in values) / len(values)
     return min(max(values) if setting.kind is Kind.LIMIT_MAX else _quantile(values, setting.level), LATEST)
 
 

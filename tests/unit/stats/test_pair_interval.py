@@ -35,6 +35,17 @@ def folded(setting: CriterionSetting, n: int, change: float, seed: int) -> PairS
     return state
 
 
+@pytest.mark.parametrize(("setting", "change"), [(P50, 4.0), (COST, 4.0), (COST, 1.5), (COST, 0.6)])
+def test_an_estimate_lies_within_its_bounds(setting: CriterionSetting, change: float) -> None:
+    """However far beyond the allowed change: what a test cuts off, people are told all the same."""
+    state = folded(setting, 58, change, 3)
+    found, (low, high) = pair_criterion.summary(state).change, change_bounds(state)
+    assert found == pytest.approx(change, rel=0.15)
+    assert low is not None
+    assert found >= low
+    assert high is None or found <= high
+
+
 @pytest.mark.parametrize(("setting", "change"), [(P50, 1.5), (P50, 0.6), (COST, 1.5), (COST, 0.6)])
 def test_a_ratio_lies_within_its_bounds(setting: CriterionSetting, change: float) -> None:
     """Two hundred pairs bracket a ratio that is no trifle and exclude no change at all."""

@@ -65,7 +65,7 @@ def _pauses(home: Home, platform: Platform, rounds: int) -> list[float]:
     waits_s = []
     try:
         for _ in range(rounds):
-            _until(lambda: client.get(f"/rollouts/{rollout}")["state"] == "observing", 120.0)
+            _until(lambda: client.get(f"/rollouts/{rollout}")["state"] == "observing", 600.0)  # the gate comes first
             client.post(f"/rollouts/{rollout}/pause", {"reason": "benchmark"})
             epoch = next(row.split.epoch for row in truth.world().lanes if row.lane.name == LANE)
             waits_s.append(_until(lambda epoch=epoch: truth.settled_s(LANE, epoch), 10.0))

@@ -85,7 +85,7 @@ def _tell(home: Home, rate: float | None, say: Say) -> dict[str, Any]:
             say(f"{number}. {chapter.title[0].upper()}{chapter.title[1:]}")
             with _shown(users) as show:
                 outcomes.append(tell(chapter, client, users, show))
-            _say_outcome(outcomes[-1], say)
+            _say_outcome(outcomes[-1], client.get("/audit/verify"), say)
             if not outcomes[-1].as_told:
                 break
     found = client.get("/audit/verify")
@@ -130,7 +130,9 @@ def _shown(users: "Audience") -> Iterator[Callable[["Glimpse"], None]]:
         yield page
 
 
-def _say_outcome(outcome: "Outcome", say: Say) -> None:
+def _say_outcome(outcome: "Outcome", found: dict[str, Any], say: Say) -> None:
+    from controller.cli.audit import verified
+
     say(f"   {outcome.rollout} {outcome.state} after {outcome.took_s:.0f} s")
     say(f"   {outcome.reason}")
     of = outcome.images
@@ -139,7 +141,7 @@ def _say_outcome(outcome: "Outcome", say: Say) -> None:
         say(f"   users saw {outcome.seen} images of the bad model (our client counted {outcome.seen_by_client})")
     if outcome.exposed_s is not None:
         say(f"   {outcome.exposed_s:.1f} s from its first image to share 0 at every gateway")
-    say("")
+    say(f"   audit log: {verified(found)}\n")
 
 
 def _say_end(outcomes: "list[Outcome]", users: "Audience", found: dict[str, Any], say: Say) -> None:

@@ -22,6 +22,8 @@ HIGHEST_RATE_PER_S = 1.8
 LOWEST_RATE_PER_S = 0.2
 USED_CAPACITY = 0.65
 """Of what the incumbent alone can draw; scorers, candidate and bench need the rest and give way."""
+SEED = 5
+"""Of the users' arrivals: few come at once in the first minutes, when models are being started beside them."""
 TIMED_DRAWS = 5
 HISTORY_ANSWERS = 24
 """Of the incumbent alone, before a proposal that gets traffic: the tests are tuned on them, and stand still without."""
@@ -123,7 +125,7 @@ def audience(gateway_url: str, rate_per_s: float) -> Iterator[Audience]:
     import asyncio
 
     answers: list[Response] = []
-    plan = Plan(gateway_url, LANE, rate_per_s, duration_s=None, count=None, seed=1, max_in_flight=256)
+    plan = Plan(gateway_url, LANE, rate_per_s, duration_s=None, count=None, seed=SEED, max_in_flight=256)
     traffic, done = Traffic(plan, heard=answers.append), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(traffic.run(done.is_set)), name="audience", daemon=True)
     thread.start()

@@ -1,12 +1,16 @@
 """PL asks whether the candidate is slower in stochastic order (statistics.md §2.2).
 
-With z = clip((log Y' - m) / s, -4, 4), Y' scaled as in `quantile`, and LR_k(z) = exp(th_k z - psi_k),
+With z = clip((log Y' - m) / s, -2.5, 2.5), Y' scaled as in `quantile`, and LR_k(z) = exp(th_k z - psi_k),
 
     A = 1: e = LR_k / (pi LR_k + 1 - pi)      A = 0: e = 1 / (pi LR_k + 1 - pi).
 
 Null: Y1 is stochastically not larger than rho Y0 at every t (given the class). Near the information limit for
 shifts, blind to tails, and it may reject when the laws cross. It has no promotion test: safety stays at 0, so
 a "law" criterion reverts but never blocks or earns a promotion.
+
+The clip lies where tails begin: what is beyond says little of a shift, and let in it outweighs the body of the law.
+With 2.5 instead of the 4 of statistics.md the best bet on 1.25x takes 96 % of the information in an image at a share
+of 1 %, instead of 84 %, and never less than before (tests/unit/stats/test_law.py).
 """
 
 import math
@@ -17,7 +21,7 @@ from controller.stats.normal import ArmView, class_shifts, normalised
 from controller.stats.quantile import QuantileTuning, quantile_tuning
 
 TILTS = (0.15, 0.3, 0.6, 1.0, 1.8, 3.0)
-CLIP = 4.0
+CLIP = 2.5
 LEAST_SCALE_CELLS = 2.0
 
 

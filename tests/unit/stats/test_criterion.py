@@ -98,7 +98,7 @@ def test_law_factors_are_the_formula() -> None:
         log_e = 0.0
         for arm, _, cell in REQUESTS:
             plain = 1000 if cell is None else cell - tuning.median.shifts.other - (10 if arm is CAN else 0)
-            z = max(-4.0, min(4.0, (min(plain, tuning.clip_cell) - tuning.centre) / tuning.scale))
+            z = max(-2.5, min(2.5, (min(plain, tuning.clip_cell) - tuning.centre) / tuning.scale))
             lr = math.exp(tilt * z - tuning.psi[k])
             log_e += math.log((lr if arm is CAN else 1.0) / (share * lr + 1 - share))
         assert folded.harm.total[k] == pytest.approx(log_e, abs=1e-12)

@@ -24,6 +24,9 @@ def plan(floor_runs: int, same_runs: int, fault_runs: int) -> dict[str, tuple[Ce
         runs = same_runs if setting.fault == "same" else fault_runs
         for made in (head.OursCell(setting), head.OthersCell(setting)):
             cells[made.key] = (made, runs)
+    for fault in tables.FAULT_TEXT:
+        cell = head.each_request(fault)
+        cells[cell.key] = (cell, fault_runs)
     return cells
 
 

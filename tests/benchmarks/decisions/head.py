@@ -12,6 +12,7 @@ from tests.benchmarks.decisions.worlds import COURSES, FAULTS, STEADY, Setting
 PER_MINUTE = (1, 10, 60, 600)
 OURS = "ours"
 NAMES = (*RULES, OURS)
+EACH = "ours, asked after each request"
 EXTRA = {"cost": "cost", "text": "loss"}
 """What the ports look at beside latency and failures, where that is at fault."""
 
@@ -35,18 +36,19 @@ class OthersCell:
 
 @dataclass(frozen=True, slots=True)
 class OursCell:
-    """Our rule in one world."""
+    """Our rule in one world, asked after each window of 5 s or after each request."""
 
     setting: Setting
+    each_request: bool = False
 
     @property
     def key(self) -> str:
         """Return the name in the book of results."""
-        return f"ours/{name_of(self.setting)}"
+        return f"{'each' if self.each_request else 'ours'}/{name_of(self.setting)}"
 
     def decide(self, seed: int, run: int) -> Sequence[Call]:
         """Return how a run ends."""
-        return [ours.decide(self.setting, seed, run)]
+        return [ours.decide(self.setting, seed, run, each_request=self.each_request)]
 
 
 def name_of(setting: Setting) -> str:
@@ -58,3 +60,8 @@ def settings() -> list[Setting]:
     """Return every world: an identical candidate on every course, the faults at a steady share of 10 %."""
     same = [Setting("same", rate, course) for course in COURSES for rate in PER_MINUTE]
     return same + [Setting(fault, rate, STEADY) for fault in FAULTS if fault != "same" for rate in PER_MINUTE]
+
+
+def each_request(fault: str) -> OursCell:
+    """Return our rule asked after each request, at a steady share of 10 %: the same at any rate."""
+    return OursCell(Setting(fault, max(PER_MINUTE), STEADY), each_request=True)

@@ -108,6 +108,8 @@ def fault_table(book: Book, rate: int) -> str:
     for rule in head.NAMES:
         parts = [_fate(calls_of(book, Setting(fault, rate, STEADY), rule)) for fault in names]
         rows.append(f"| {rule} | {' | '.join(parts)} |")
+    parts = [_fate(each_request(book, fault), timed=False) for fault in names]
+    rows.append(f"| {head.EACH} | {' | '.join(parts)} |")
     return "\n".join(rows)
 
 
@@ -132,6 +134,11 @@ def calls_of(book: Book, setting: Setting, rule: str) -> list[Call]:
         return [call for (call,) in book.calls(head.OursCell(setting).key)]
     at = head.NAMES.index(rule)
     return [calls[at] for calls in book.calls(head.OthersCell(setting).key)]
+
+
+def each_request(book: Book, fault: str) -> list[Call]:
+    """Return how our runs ended when asked after each request."""
+    return [call for (call,) in book.calls(head.each_request(fault).key)]
 
 
 def charts(book: Book) -> Iterator[tuple[str, str]]:
@@ -162,7 +169,7 @@ def _means(book: Book, setting: Setting) -> dict[str, float]:
     return found
 
 
-def _fate(calls: Sequence[Call]) -> str:
+def _fate(calls: Sequence[Call], *, timed: bool = True) -> str:
     """Say how many were promoted, and after how many images and hours the others were reverted."""
     if not calls:
         return "-"
@@ -170,8 +177,8 @@ def _fate(calls: Sequence[Call]) -> str:
     parts = []
     if reverted:
         images = np.array([call.images for call in reverted])
-        hours = float(np.mean([call.after_s for call in reverted])) / 3600.0
-        parts.append(f"{_count(float(images.mean()))} ({_p99(images):,.0f}), {_hours(hours)}")
+        took = f", {_hours(float(np.mean([call.after_s for call in reverted])) / 3600.0)}" if timed else ""
+        parts.append(f"{_count(float(images.mean()))} ({_p99(images):,.0f}){took}")
     parts += [
         f"{text} {_share(calls, outcome)} %"
         for outcome, text in (("promoted", "**promoted**"), ("held", "held"), ("undecided", "undecided"))

@@ -26,7 +26,7 @@ from controller.stats.bins import Axis, meaning
 from controller.stats.setting import CriterionSetting
 from controller.stats.tally import Arm, Cells, WindowTally
 
-STEPS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+STEPS = (0.06, 0.15, 0.3, 0.5, 0.8, 1.6)
 CEILINGS = (0.15, 0.3, 0.6, 1.0, 1.0, 1.0)
 """Each bet's d / s, and at most so much of the largest safe bet: near that, one bad draw of the incumbent ruins it."""
 SAFE_FRACTION = 0.99

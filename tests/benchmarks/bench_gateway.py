@@ -119,7 +119,7 @@ def served(fleet: RayFleet, url: str, folder: Path, lane: Lane, share: float) ->
 
 def main(
     clients: Annotated[int, typer.Option(help="Requests at once, and replicas of the model.")] = 4,
-    rounds: Annotated[int, typer.Option(help="Rounds of each variant.")] = 10,
+    rounds: Annotated[int, typer.Option(help="Rounds of each variant.")] = 40,
     requests: Annotated[int, typer.Option(help="Requests a round.")] = 80,
     latency_s: Annotated[float, typer.Option(help="What the model takes.")] = 0.05,
     share: Annotated[float, typer.Option(min=0, max=1, help="Of an equal candidate, if any.")] = 0.0,

@@ -1,12 +1,14 @@
 """Core values as people and the database see them: texts, JSON, digests."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from controller.core.lane import Lane
 from controller.core.policy import Criterion, Gate, Policy
-from controller.core.spec import digest_of
+from controller.core.shot import Score, ShotResult
+from controller.core.spec import digest_of, size_problem
 from controller.core.split import Split
 from controller.core.suite import Category, Expectation, Prompt, Suite, Thing
 from controller.core.verdict import allowed_text, change_text, finding, value_text
@@ -30,6 +32,28 @@ def test_a_lane_survives_json() -> None:
     assert Lane.from_json(LANE.to_json()) == LANE
 
 
+def test_a_shot_survives_json() -> None:
+    """What is stored under a shot's key is read back as the same value, scores and reasons included."""
+    result = ShotResult(latency_s=1.0, scores={"words": Score(None, "scorer_down", {"read": ["A"]})}, fault="deadline")
+    assert ShotResult.from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+def test_arms_of_different_size_are_not_compared() -> None:
+    """Equal sizes have no problem whatever else differs; others are told with both sizes."""
+    ours = LANE.incumbent.sampling
+    assert size_problem(replace(ours, steps=ours.steps + 1), ours) is None
+    wide = size_problem(replace(ours, width_px=ours.width_px + 8), ours)
+    assert wide is not None
+    assert f"draws {ours.width_px + 8}x{ours.height_px} px, the incumbent {ours.width_px}x{ours.height_px} px" in wide
+
+
+def test_only_an_empty_expectation_can_not_be_checked() -> None:
+    """Whatever is expected, a program can check it."""
+    assert not Expectation().checkable
+    assert Expectation(no_text=True).checkable
+    assert Expectation(logo="disc").checkable
+
+
 def test_a_suite_survives_json() -> None:
     """A suite read back is the suite, with the same digest."""
     expect = Expectation(text="OPEN", things=(Thing(3, "red", "circle"),), logo="disc")
@@ -38,6 +62,7 @@ def test_a_suite_survives_json() -> None:
     assert Suite.from_json(suite.to_json()) == suite
     assert Suite.from_json(suite.to_json()).digest == suite.digest
     assert Prompt.from_json(prompt.to_json()) == prompt
+    assert Expectation.from_json(expect.to_json()) == expect
 
 
 def test_routing_is_compared_without_the_epoch() -> None:

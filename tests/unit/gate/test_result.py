@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Gate
-from controller.core.shot import Score, ShotResult
+from controller.core.shot import ShotResult
 from controller.core.spec import ModelSpec, Resources, Sampling, Scheduler
 from controller.gate.quantities import quantiles
 from controller.gate.result import About, document
@@ -122,9 +122,3 @@ def test_an_arm_states_failures_cost_and_memory() -> None:
     assert 0 < arm["failures"] < arm["n"]
     assert (arm["memory_gib_max"], arm["memory_source"], arm["steps"]) == (1.5, "process_peak", 16)
     assert arm["cost_usd_mean"] == pytest.approx(0.25 * 0.04 / 3600, rel=0.1)
-
-
-def test_a_shot_survives_json() -> None:
-    """What is stored under a shot's key is read back as the same value."""
-    result = ShotResult(latency_s=1.0, scores={"words": Score(None, "scorer_down", {"read": ["A"]})}, fault="deadline")
-    assert ShotResult.from_json(json.loads(json.dumps(result.to_json()))) == result

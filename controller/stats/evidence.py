@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.stats import coin, interval, law, limit, mean, quantile
+from controller.stats import coin, interval, law, limit, mean, paired, quantile
 from controller.stats.bins import Axis, cell_of
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
@@ -34,7 +34,7 @@ def sizes(setting: CriterionSetting) -> tuple[int, int, int]:
 _SIZES = {
     Kind.QUANTILE: (len(quantile.HARM_ODDS), len(quantile.SAFETY_ODDS), interval.N_QUANTILE),
     Kind.LAW: (len(law.TILTS), 1, interval.N_QUANTILE),
-    Kind.BLOCK: (len(law.TILTS), len(law.TILTS), interval.N_BLOCK),
+    Kind.BLOCK: (len(paired.TILTS), len(paired.TILTS), interval.N_BLOCK),
     Kind.MEAN: (len(mean.STEPS), len(mean.STEPS), interval.N_RATIO),
     Kind.COIN: (len(coin.HARM_MULTIPLES), len(coin.SAFETY_MULTIPLES), interval.N_COIN),
     Kind.LIMIT_EVENT: (len(quantile.LOG_ODDS), len(limit.SAFETY_FRACTIONS), 0),

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.stats.bins import CELLS_PER_DECADE
-from controller.stats.law import TILTS
 from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
 from controller.stats.normal import ArmView
+from controller.stats.paired import TILTS
 from controller.stats.quantile import QuantileTuning
 
 Array = NDArray[np.float64]
@@ -123,28 +123,37 @@ def ends(
     """Return the ends of {g: E_g < 20}; None where the grid ends first.
 
     An end is the nearest rejected point, or lies between it and its inner neighbour: each bet's log wealth is
-    concave in g, so where the wealth of the linearly interpolated logs reaches 20 the true wealth does too.
+    concave in g, so where the wealth of the linearly interpolated logs reaches 20 the true wealth does too. When every
+    point is rejected, the set lies between the last point that is too low and the first that is too high.
     """
-    wealth = np.array(state).reshape(len(points), -1)
-    inside = np.flatnonzero(_log_mean(wealth) < LOG_THRESHOLD)
-    if not inside.size:
-        inside = np.array([int(np.argmin(_log_mean(wealth)))])
-    edges: list[float | None] = []
-    for inner, outer in ((int(inside[0]), int(inside[0]) - 1), (int(inside[-1]), int(inside[-1]) + 1)):
-        if not 0 <= outer < len(points):
-            edges.append(None)
-            continue
-        part = _crossing(wealth[inner], wealth[outer]) if interpolate else 1.0
-        edges.append(float(points[inner] + part * (points[outer] - points[inner])))
-    return edges[0], edges[1]
+    wealth = np.array(state).reshape(len(points), 2, -1)
+    flat = wealth.reshape(len(points), -1)
+    inside = np.flatnonzero(_log_mean(flat) < LOG_THRESHOLD)
+    if inside.size:
+        left, right = int(inside[0]) - 1, int(inside[-1]) + 1
+        inner = left + 1, right - 1
+    else:
+        too_low = np.flatnonzero(_log_mean(wealth[:, 0]) >= _log_mean(wealth[:, 1]))
+        left = int(too_low[-1]) if too_low.size else -1
+        right = left + 1
+        inner = right, left
+    return (
+        _end(flat, points, inner[0], left, interpolate=interpolate),
+        _end(flat, points, inner[1], right, interpolate=interpolate),
+    )
 
 
-def _crossing(inner: Array, outer: Array) -> float:
-    """Return how far from the inner to the outer point the interpolated wealth reaches the threshold."""
+def _end(wealth: Array, points: Sequence[float], inner: int, outer: int, *, interpolate: bool) -> float | None:
+    """Return the last rejected place on the way from a rejected point to its neighbour; None beyond the grid."""
+    if not 0 <= outer < len(points):
+        return None
+    if not (interpolate and 0 <= inner < len(points)):
+        return float(points[outer])
     parts = np.linspace(0.0, 1.0, 33)
-    log_e = _log_mean(inner + parts[:, None] * (outer - inner))
-    reached = np.flatnonzero(log_e >= LOG_THRESHOLD)
-    return float(parts[reached[0]]) if reached.size else 1.0
+    log_e = _log_mean(wealth[outer] + parts[:, None] * (wealth[inner] - wealth[outer]))
+    allowed = np.flatnonzero(log_e < LOG_THRESHOLD)
+    part = parts[allowed[0] - 1] if allowed.size else 0.0
+    return float(points[outer] + part * (points[inner] - points[outer]))
 
 
 def _log_mean(wealth: Array) -> Array:

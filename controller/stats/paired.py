@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controller.stats.law import TILTS
 from controller.stats.mean import SAFE_FRACTION
 from controller.stats.wealth import clip_log, grow, log_mean
 
 FRACTIONS = (0.1, 0.25, 0.5, 1.0)
 """Of the largest bet. Fewer than on live traffic: a bench has hundreds of pairs, and each bet costs its share."""
+
+TILTS = (0.15, 0.3, 0.6, 1.0, 1.8, 3.0)
+"""Bets on log ratios, in units of their scale."""
 
 PRIOR_SCALE = 0.1
 PRIOR_PAIRS = 10

@@ -1,0 +1,178 @@
+"""The factors of each kind of test, written out a second time from statistics.md."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from controller.stats import coin, interval, limit, mean, quantile
+from controller.stats.criterion import CriterionSetting, Reading, Statistic, Summary, fold, start, summary
+from controller.stats.mean import CEILINGS, STEPS, MeanTuning
+from controller.stats.quantile import QuantileTuning
+from controller.stats.tally import Arm
+from tests.unit.stats.build import cost, counts, fold_all, fresh, history, latency, rate, readings, score
+
+CAN, INC = Arm.CANDIDATE, Arm.INCUMBENT
+HISTORY = {-20: 250, -5: 250, 0: 200, 8: 200, 30: 80, 60: 20}
+SHARE = 0.2
+
+
+def requests(candidate: list[int | None], incumbent: list[int | None]) -> list[tuple[Arm, str, int | None]]:
+    return [(CAN, "a", cell) for cell in candidate] + [(INC, "a", cell) for cell in incumbent]
+
+
+def test_a_quantile_is_safe_by_its_exceedances() -> None:
+    """Safety bets on fewer of them, with the margin rounded down: 9 cells for 1.1x, where harm has 10."""
+    begun = fresh(latency(Statistic.P95), HISTORY)
+    tuning = begun.tuning
+    assert isinstance(tuning, QuantileTuning)
+    assert (quantile.harm_cells(1.1), quantile.safety_cells(1.1)) == (10, 9)
+    edge = tuning.cell + tuning.shifts.other + 9
+    seen = requests([edge - 1, edge, 70, None], [edge - 9, edge - 10, None])
+    folded = fold_all(begun, readings("latency_s", SHARE, [seen]))
+    for k, odds in enumerate(quantile.SAFETY_ODDS):
+        q0 = tuning.q0
+        q1 = q0 * math.exp(odds) / (1 - q0 + q0 * math.exp(odds))
+        mixed = SHARE * q1 + (1 - SHARE) * q0
+        over, under = math.log(q1 / mixed), math.log((1 - q1) / (1 - mixed))
+        over0, under0 = math.log(q0 / mixed), math.log((1 - q0) / (1 - mixed))
+        assert folded.safety[k] == pytest.approx(under + 3 * over + 2 * over0 + under0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("ratio", "drop"), [(None, 0.02), (1.1, None)])
+def test_a_mean_is_safe_by_its_distance_to_the_margin(ratio: float | None, drop: float | None) -> None:
+    """Safety is the product of 1 + lam Z, Z centred where an equal candidate makes it 0 on average over the arms."""
+    setting = score() if ratio is None else cost()
+    begun = fresh(setting, {200: 700, 180: 300} if ratio is None else HISTORY)
+    tuning = begun.tuning
+    assert isinstance(tuning, MeanTuning)
+    rho, d = ratio or 1.0, drop or 0.0
+    seen = requests([100, 200], [180, None]) if ratio is None else requests([70, -4, 800], [31, 0])
+    folded = fold_all(begun, readings(setting.metric, SHARE, [seen]))
+    middle = (1 - SHARE + SHARE * rho) * tuning.other + SHARE * d
+    most = 1.0 if ratio is None else rho * tuning.cap
+    bound = 0.99 * min(SHARE / (most - middle), (1 - SHARE) / (middle - d))
+    spread = math.hypot(rho * tuning.spread, math.sqrt(d) if ratio is None else 0.0)
+    for k, (step, ceiling) in enumerate(zip(STEPS, CEILINGS, strict=True)):
+        bet, log_e = min(ceiling * bound, SHARE * step / spread), 0.0
+        for arm, _, cell in seen:
+            if cell is None:
+                continue
+            loss = 1 - cell / 200 if ratio is None else 10 ** ((cell + 0.5) / 232)
+            mine = (middle - min(loss, most)) / SHARE
+            theirs = (rho * min(loss, tuning.cap) + d - middle) / (1 - SHARE)
+            log_e += math.log(1 + bet * (mine if arm is CAN else theirs))
+        assert folded.safety[k] == pytest.approx(log_e, abs=1e-12)
+
+
+@pytest.mark.parametrize("events", [(3, 3), (1, 0), (0, 2)])
+def test_a_ratio_of_rates_is_a_coin_on_events(events: tuple[int, int]) -> None:
+    """Each event multiplies m^A (pi rho + 1 - pi) / (pi rho m + 1 - pi); requests without one multiply nothing."""
+    n1, n0 = events
+    seen = requests([1] * n1 + [0, None], [1] * n0 + [0] * 5)
+    folded = fold_all(fresh(rate(max_ratio=2.0), {0: 900, 1: 100}), readings("failure", SHARE, [seen]))
+    for multiples, totals in ((coin.HARM_MULTIPLES, folded.harm.total), (coin.SAFETY_MULTIPLES, folded.safety)):
+        for multiple, total in zip(multiples, totals, strict=True):
+            fair = (SHARE * 2 + 1 - SHARE) / (SHARE * 2 * multiple + 1 - SHARE)
+            assert total == pytest.approx(n1 * math.log(multiple) + (n1 + n0) * math.log(fair), abs=1e-12)
+
+
+@pytest.mark.parametrize("setting", [score(limit=0.9), cost(limit=2.0)])
+def test_a_mean_against_a_limit_is_betting_on_the_candidate_alone(setting: CriterionSetting) -> None:
+    """Harm is 1 + lam (loss - limit), safety 1 + lam (limit - loss) with the loss capped; the incumbent is nothing."""
+    is_score = setting.metric == "text_accuracy"
+    most, cap = (0.1, 1.0) if is_score else (2.0, 20.0)
+    cells = [100, 200, None] if is_score else [70, -4, 800]
+    folded = fold_all(
+        fresh(setting, {}), readings(setting.metric, SHARE, [requests(cells, [1, 150]), requests([], [150])])
+    )
+    losses = [1 - c / 200 if is_score else 10 ** ((c + 0.5) / 232) for c in cells if c is not None]
+    for k, fraction in enumerate(limit.FRACTIONS):
+        harm = math.fsum(math.log(1 + fraction * 0.99 / most * (loss - most)) for loss in losses)
+        safe = math.fsum(math.log(1 + fraction * 0.99 / (cap - most) * (most - min(loss, cap))) for loss in losses)
+        assert folded.harm.total[k] == pytest.approx(harm, abs=1e-12)
+        assert folded.safety[k] == pytest.approx(safe, abs=1e-12)
+
+
+def test_a_rate_against_a_limit_is_a_likelihood_ratio() -> None:
+    """Each flag multiplies r / q and each request without one (1 - r) / (1 - q)."""
+    folded = fold_all(fresh(rate(limit=0.1), {}), readings("failure", SHARE, [requests([1, 0, 0, None], [1])]))
+    harm = [0.1 * math.exp(odds) / (0.9 + 0.1 * math.exp(odds)) for odds in quantile.LOG_ODDS]
+    for rates, totals in ((harm, folded.harm.total), ([0.1 * f for f in limit.SAFETY_FRACTIONS], folded.safety)):
+        for r, total in zip(rates, totals, strict=True):
+            assert total == pytest.approx(math.log(r / 0.1) + 2 * math.log((1 - r) / 0.9), abs=1e-12)
+
+
+def test_bets_need_no_spread_and_no_bound() -> None:
+    """Without spread bets are parts of the largest safe one; where nothing can be lost there is no bet to bound."""
+    tuning = MeanTuning({}, 0.0, 1.0, 0.0)
+    nothing = mean.Margin(1.0, 0.0, bounded=True)
+    assert mean.harm_bets(SHARE, tuning, nothing) == pytest.approx([c * 0.99 * (1 - SHARE) for c in CEILINGS])
+    assert mean.safety_bets(SHARE, tuning, nothing) == pytest.approx([c * 0.99 * SHARE for c in CEILINGS])
+    assert mean.harm_bets(SHARE, MeanTuning({}, 0.0, 0.0, 0.0), nothing) == (0.0,) * len(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "usual", "candidate", "truth", "within"),
+    [
+        (rate(max_ratio=1.5), {0: 950, 1: 50}, {0: 1800, 1: 200}, 2.0, 1.2),
+        (rate(), {0: 950, 1: 50}, {0: 1800, 1: 200}, 0.05, 0.03),
+        (score(), {200: 900, 180: 100}, {200: 1600, 160: 400}, -0.03, 0.02),
+        (cost(), {0: 1000, 10: 1000}, {70: 1000, 80: 1000}, 10 ** (70 / 232), 0.1),
+        (latency(Statistic.P50), {0: 1000, 10: 1000}, {70: 1000, 80: 1000}, 10 ** (70 / 232), 0.3),
+        (latency(Statistic.LAW), {0: 1000, 10: 1000}, {70: 1000, 80: 1000}, 10 ** (70 / 232), 0.3),
+    ],
+)
+def test_the_interval_closes_in_on_the_change(
+    setting: CriterionSetting, usual: dict[int, int], candidate: dict[int, int], truth: float, within: float
+) -> None:
+    """After 2,000 requests an arm both ends are known, hold the true change, and lie close to it."""
+    said = compared(setting, usual, candidate)
+    assert said.change_low is not None
+    assert said.change_high is not None
+    assert truth - within < said.change_low <= truth <= said.change_high < truth + within
+
+
+def test_an_interval_between_two_points_of_the_grid_holds_the_change() -> None:
+    """When so much is known that every point of the grid is rejected, the ends lie around the change."""
+    said = compared(cost(), {0: 2000}, {70: 2000})
+    assert said.change is not None
+    assert said.change_low is not None
+    assert said.change_high is not None
+    assert math.exp(0.55) <= said.change_low < said.change < said.change_high <= math.exp(0.75)
+
+
+@pytest.mark.parametrize(
+    ("too_low", "too_high", "found"),
+    [
+        ((9, 9, 9), (0, 0, 0), (3.0, None)),
+        ((0, 0, 0), (9, 9, 9), (None, 1.0)),
+        ((9, 9, 0), (0, 0, 9), (2.0, 3.0)),
+        ((9, 0, 0), (0, 0, 9), (1.0, 3.0)),
+        ((0, 0, 0), (0, 0, 9), (None, 3.0)),
+        ((0, 0, 0), (0, 0, 0), (None, None)),
+    ],
+)
+def test_ends_are_rejected_points_around_what_is_left(
+    too_low: tuple[int, ...], too_high: tuple[int, ...], found: tuple[float | None, float | None]
+) -> None:
+    """On a grid of 1, 2, 3: the last point that is too low and the first that is too high, None where there is none."""
+    state = tuple(float(log_e) for pair in zip(too_low, too_high, strict=True) for log_e in pair)
+    assert interval.ends(state, (1.0, 2.0, 3.0), interpolate=False) == found
+
+
+def test_an_end_moves_in_while_the_interpolated_wealth_rejects() -> None:
+    """Log wealth falls from 9 to 0 between two points: e-values of 20 are left 62 to 66 % of the way."""
+    state = (9.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    low, high = interval.ends(state, (1.0, 2.0, 3.0))
+    average = [math.log((math.exp(9.0 * (1.0 - part / 32)) + 1.0) / 2.0) for part in range(33)]
+    assert low == 1.0 + max(part for part in range(33) if average[part] >= math.log(20.0)) / 32
+    assert high is None
+
+
+def compared(setting: CriterionSetting, usual: dict[int, int], candidate: dict[int, int]) -> Summary:
+    """Return what one reading of candidate requests beside 2,000 usual ones says after a history of usual ones."""
+    theirs = {cell: count * 2000 // sum(usual.values()) for cell, count in usual.items()}
+    arms = {CAN: {"a": candidate}, INC: {"a": theirs}}
+    begun = start(replace(setting, interval=True), history(setting.metric, usual))
+    return summary(fold(begun, Reading(1, 100, 0.5, counts(setting.metric, arms))))

@@ -103,7 +103,8 @@ def law_scores(stretches: Stretches, rows: Columns, margin: int) -> Floats:
     scores = (at - stretches.spread([tuning.centre for tuning in tunings])) / stretches.spread(
         [tuning.scale for tuning in tunings]
     )
-    return np.asarray(np.clip(scores, -law.CLIP, law.CLIP))
+    clip = stretches.spread([tuning.clip for tuning in tunings])
+    return np.asarray(np.clip(scores, -clip, clip))
 
 
 def _quantile(setting: CriterionSetting, stretches: Stretches, share: float, rows: Columns) -> Factors:

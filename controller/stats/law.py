@@ -23,34 +23,37 @@ from controller.stats.quantile import QuantileTuning, quantile_tuning
 
 TILTS = (0.15, 0.3, 0.6, 1.0, 1.8, 4.0)
 CLIP = 2.5
+VALUE_CLIP = 4.0
+"""Where log values are cut that are averaged, not bet on: nearly nowhere, so that a shift stays what it is."""
 LEAST_SCALE_CELLS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class LawTuning:
-    """Frozen constants: the median with the class shifts, centre and scale in cells, log mean exp(th_k z)."""
+    """Frozen constants: median with class shifts, centre and scale in cells, clip of z, log mean exp(th_k z)."""
 
     median: QuantileTuning
     centre: int
     scale: float
+    clip: float
     psi: tuple[float, ...]
 
     @property
     def clip_cell(self) -> int:
         """Return the normalised incumbent cell from which on z is at its upper clip."""
-        return math.ceil(self.centre + CLIP * self.scale)
+        return math.ceil(self.centre + self.clip * self.scale)
 
 
-def tune_law(classes: ClassCells) -> LawTuning:
+def tune_law(classes: ClassCells, clip: float) -> LawTuning:
     """Freeze median, IQR / 1.349 and the cumulants of the incumbent; needs at least one request."""
     shifts = class_shifts(classes)
     cells = normalised(classes, shifts)
     low, centre, high = (quantile_cell(cells, level) for level in (0.25, 0.5, 0.75))
     scale = max((high - low) / 1.349, LEAST_SCALE_CELLS)
     n = sum(cells.values())
-    scored = [(cells[cell], _score(cell, centre, scale)) for cell in sorted(cells)]
+    scored = [(cells[cell], _score(cell, centre, scale, clip)) for cell in sorted(cells)]
     psi = tuple(math.log(math.fsum([count * math.exp(tilt * score) for count, score in scored]) / n) for tilt in TILTS)
-    return LawTuning(quantile_tuning(shifts, cells, 0.5), centre, scale, psi)
+    return LawTuning(quantile_tuning(shifts, cells, 0.5), centre, scale, clip, psi)
 
 
 def law_growth(share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int) -> list[float]:
@@ -78,8 +81,8 @@ def scores(seen: ArmView, tuning: LawTuning, margin: int) -> list[tuple[float, i
 
 def score_of(tuning: LawTuning, cell: int) -> float:
     """Return z of a cell relative to its class median."""
-    return _score(cell, tuning.centre, tuning.scale)
+    return _score(cell, tuning.centre, tuning.scale, tuning.clip)
 
 
-def _score(cell: int, centre: int, scale: float) -> float:
-    return max(-CLIP, min(CLIP, (cell - centre) / scale))
+def _score(cell: int, centre: int, scale: float, clip: float) -> float:
+    return max(-clip, min(clip, (cell - centre) / scale))

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -32,11 +33,29 @@ def test_large_samples_are_finite() -> None:
     assert 0.00097 < low < 0.001 < high < 0.00103
 
 
-@pytest.mark.parametrize(("k", "n", "alpha"), [(2, 1, 0.05), (-1, 1, 0.05), (0, 0, 0.05), (0, 1, 0.0)])
-def test_impossible_counts_are_refused(k: int, n: int, alpha: float) -> None:
-    """More successes than trials, no trials and a level of 0 raise."""
-    with pytest.raises(ValueError):
-        interval(k, n, alpha)
+@pytest.mark.parametrize("bound", [interval, lower_bound, upper_bound])
+@pytest.mark.parametrize(
+    ("k", "n", "alpha", "said"),
+    [
+        (2, 1, 0.05, "2 of 1 is not a count of successes"),
+        (-1, 1, 0.05, "-1 of 1 is not a count of successes"),
+        (0, 0, 0.05, "0 of 0 is not a count of successes"),
+        (0, 1, 0.0, "alpha must lie strictly between 0 and 1"),
+        (0, 1, 2.0, "alpha must lie strictly between 0 and 1"),
+    ],
+)
+def test_impossible_counts_are_refused(
+    bound: Callable[[int, int, float], object], k: int, n: int, alpha: float, said: str
+) -> None:
+    """More successes than trials, no trials and levels out of (0, 1) raise, in words."""
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        bound(k, n, alpha)
+
+
+def test_one_trial_has_bounds() -> None:
+    """After 1 of 1 the 95 % lower bound is 5 %, after 0 of 1 the upper bound 95 %."""
+    assert (lower_bound(1, 1, 0.05), upper_bound(1, 1, 0.05)) == (pytest.approx(0.05, abs=1e-11), 1.0)
+    assert (lower_bound(0, 1, 0.05), upper_bound(0, 1, 0.05)) == (0.0, pytest.approx(0.95, abs=1e-11))
 
 
 def test_degenerate_probabilities() -> None:

@@ -3,6 +3,8 @@ import math
 import pytest
 
 from controller.stats.paired import (
+    FRACTIONS,
+    TILTS,
     fold_differences,
     fold_ratios,
     log_harm,
@@ -54,3 +56,35 @@ def test_bad_pairs_and_margins_are_refused() -> None:
         start_difference(1.0)
     with pytest.raises(ValueError, match="max_ratio"):
         start_ratio(0.0)
+
+
+def test_ratios_multiply_the_symmetry_factor() -> None:
+    """Each pair multiplies 2 / (1 + exp(-2 th s)), s in units of the root mean square of the pairs before it."""
+    state = fold_ratios(start_ratio(0.5), [0.3, -0.9])
+    excesses = [0.3 - math.log(0.5), -0.9 - math.log(0.5)]
+    scales = [0.1, math.sqrt((excesses[0] ** 2 + 10 * 0.01) / 11)]
+    for k, tilt in enumerate(TILTS):
+        scores = [tilt * excess / scale for excess, scale in zip(excesses, scales, strict=True)]
+        for totals, sign in ((state.harm, 1.0), (state.safety, -1.0)):
+            expected = math.fsum(math.log(2 / (1 + math.exp(-2 * sign * u))) for u in scores)
+            assert totals[k] == pytest.approx(expected, abs=1e-12)
+    assert (state.n, state.total) == (2, pytest.approx(-0.6))
+    assert state.squares == pytest.approx(excesses[0] ** 2 + excesses[1] ** 2)
+    assert mean(state) == pytest.approx(-0.3)
+
+
+def test_differences_multiply_what_a_bet_returns() -> None:
+    """Each pair multiplies 1 + lam (D - d), and 1 - lam (D - d) for safety, lam a part of the largest safe bet."""
+    state = fold_differences(start_difference(0.1), [0.4, -1.0])
+    for k, fraction in enumerate(FRACTIONS):
+        harm = math.fsum(math.log(1 + fraction * 0.99 / 1.1 * (d - 0.1)) for d in (0.4, -1.0))
+        safety = math.fsum(math.log(1 - fraction * 0.99 / 0.9 * (d - 0.1)) for d in (0.4, -1.0))
+        assert (state.harm[k], state.safety[k]) == pytest.approx((harm, safety), abs=1e-12)
+    assert (state.n, state.total) == (2, pytest.approx(-0.6))
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, math.inf])
+def test_a_ratio_must_be_positive_and_finite(ratio: float) -> None:
+    """Anything else is refused in words."""
+    with pytest.raises(ValueError, match="max_ratio must be positive and finite"):
+        start_ratio(ratio)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.core.judge import Evidence, Judge, Position, Unit, advance, assess, fold, start
+from controller.core.judge import ENGINE, Evidence, Judge, Position, Unit, advance, assess, fold, start
 from controller.core.rollout import Rollout
 from controller.core.spec import Digest, digest_of
 from controller.core.verdict import Assessment
+from controller.errors import InvariantError
 from controller.ports import EvidenceRow, LaneRow, Store, TallyRow, World
 from controller.stats.tally import WINDOW_S, WindowTally, merge
 
@@ -62,7 +63,11 @@ class EvidenceReader:
         if not units and kept.seq > 0:
             return kept
         assessment = assess(judge)
-        payload |= {"units": [unit.to_json() for unit in units], "assessment": assessment.to_json()}
+        payload |= {
+            "engine": ENGINE,
+            "units": [unit.to_json() for unit in units],
+            "assessment": assessment.to_json(),
+        }
         fresh = EvidenceRow(rollout.id, kept.seq + 1, payload, digest_of(payload))
         return Reading(judge, assessment, fresh.seq, fresh.digest, fresh)
 
@@ -101,6 +106,24 @@ def refold(rollout: Rollout, rows: Sequence[EvidenceRow]) -> Judge:
     for row in rows:
         judge = refold_row(judge, row)
     return judge
+
+
+def replay(rollout: Rollout, rows: Sequence[EvidenceRow]) -> int:
+    """Fold stored evidence again and return how many assessments were recomputed, those of this engine.
+
+    InvariantError when one differs from what was recorded.
+    """
+    matched = 0
+    judge = first_judge(rollout, rows[0].payload) if rows else None
+    for row in rows:
+        assert judge is not None
+        judge = refold_row(judge, row)
+        if row.payload.get("engine") != ENGINE:
+            continue
+        if assess(judge).in_numbers != Assessment.from_json(row.payload["assessment"]).in_numbers:
+            raise InvariantError(f"evidence {row.seq} of {rollout.id} does not lead to the recorded assessment")
+        matched += 1
+    return matched
 
 
 def first_judge(rollout: Rollout, payload: Mapping[str, Any]) -> Judge:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from controller import noise
 from controller.benches import Benches, progress_text
 from controller.core.audit import AuditEntry
-from controller.core.judge import assess
 from controller.core.lane import Lane
 from controller.core.policy import Mode, Policy
 from controller.core.rollout import GATE, Rollout
@@ -18,7 +17,7 @@ from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
 from controller.lint import OVERRIDABLE, Finding, refuses
 from controller.ports import Catalog, Command, LaneRow, Store
-from controller.reading import HISTORY_WINDOWS, first_judge, refold_row
+from controller.reading import HISTORY_WINDOWS, replay
 from controller.record import proposal_entry
 from controller.schema.candidate import Candidate
 from controller.schema.suite import LoadedSuite
@@ -236,30 +235,27 @@ class Service:
     def verify(self) -> dict[str, Any]:
         """Check the audit chain, and recompute every recorded assessment from its stored evidence.
 
-        Sentences are guarded by the chain alone: another version may word the same numbers in another way.
+        Sentences are guarded by the chain alone: another version may word the same numbers in another way. So are the
+        numbers that another engine recorded (`other_engine` counts them): only that one gives them again.
         """
         count, found = self._truth.verify_audit()
         if found is not None:
             return {"ok": False, "entries": count, "problem": found.problem}
-        replayed = 0
+        replayed = stored = 0
         for rollout in self._truth.rollouts(limit=1_000_000):
+            rows = self._truth.evidence(rollout.id)
             try:
-                replayed += self._replay(rollout)
+                replayed += replay(rollout, rows)
             except InvariantError as error:
                 return {"ok": False, "entries": count, "problem": str(error)}
-        return {"ok": True, "entries": count, "replayed": replayed, "problem": None}
-
-    def _replay(self, rollout: Rollout) -> int:
-        """Fold a rollout's evidence again and return how many rows matched; InvariantError when one does not."""
-        rows = self._truth.evidence(rollout.id)
-        judge = first_judge(rollout, rows[0].payload) if rows else None
-        for row in rows:
-            assert judge is not None
-            judge = refold_row(judge, row)
-            recorded = Assessment.from_json(row.payload["assessment"])
-            if assess(judge).in_numbers != recorded.in_numbers:
-                raise InvariantError(f"evidence {row.seq} of {rollout.id} does not lead to the recorded assessment")
-        return len(rows)
+            stored += len(rows)
+        return {
+            "ok": True,
+            "entries": count,
+            "replayed": replayed,
+            "other_engine": stored - replayed,
+            "problem": None,
+        }
 
     def _assessment(self, rollout: Rollout) -> Assessment | None:
         row = self._truth.last_evidence(rollout.id)

@@ -45,10 +45,11 @@ def verified(found: dict[str, Any]) -> str:
     """Return the outcome of a verification as a sentence."""
     if not found["ok"]:
         return f"BROKEN after {found['entries']} entries: {found['problem']}"
+    others = found["other_engine"]
     return (
         f"whole: {found['entries']} entries, each holding the digest of the one before; "
         f"{found['replayed']} assessments recomputed from their evidence, all equal"
-    )
+    ) + (f"; {others} more are whole, but only the version that recorded them can recompute them" if others else "")
 
 
 def entry_line(entry: dict[str, Any]) -> str:

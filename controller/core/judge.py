@@ -24,6 +24,11 @@ from controller.stats.bins import Axis
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
 
+ENGINE = 2
+"""Which numbers evidence leads to: raised whenever constants or formulas change so that it leads to others.
+
+Stored beside each assessment, so that a later version knows which ones it can recompute.
+"""
 SCORE_SETTLE_S = 5.0
 """How long after a request's timeout its scores may still arrive."""
 LOG_SAMPLE_RATIO_NEEDED = math.log(1000)  # alpha 0.001, outside the rollout's budget

@@ -196,6 +196,19 @@ def test_a_verification_is_about_numbers(world):
     assert "does not lead to the recorded assessment" in verified["problem"]
 
 
+def test_another_engine_is_not_recomputed(world):
+    """What an engine with other constants recorded is counted, not called broken and not called equal."""
+    rollout = world.propose()
+    world.run_until(over(world))
+    rows = [replace(row, payload=deepcopy(row.payload)) for row in world.store.evidence(rollout)]
+    rows[0].payload["engine"] -= 1
+    rows[0].payload["assessment"]["log_harm"] = 0.5
+    del rows[1].payload["engine"]
+    world.store._evidence[rollout] = rows
+    verified = world.service.verify()
+    assert (verified["ok"], verified["replayed"], verified["other_engine"]) == (True, len(rows) - 2, 2)
+
+
 def test_two_controllers_never_both_write(world):
     """With two controllers every version and audit number exists once, and the story is the same."""
     world.start_controller("two")

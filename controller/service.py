@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from controller import noise
 from controller.benches import Benches, progress_text
-from controller.core.audit import AuditEntry
+from controller.core.audit import GENESIS, AuditEntry
 from controller.core.lane import Lane
 from controller.core.policy import Mode, Policy
 from controller.core.rollout import GATE, Rollout
-from controller.core.spec import ModelSpec, size_problem
+from controller.core.spec import Digest, ModelSpec, size_problem
 from controller.core.states import TRANSITIONS, Kind, State
 from controller.core.verdict import Assessment
 from controller.errors import ConflictError, InvariantError, UserError
@@ -252,10 +252,16 @@ class Service:
         return {
             "ok": True,
             "entries": count,
+            "head": self._digest_of_entry(count),
             "replayed": replayed,
             "other_engine": stored - replayed,
             "problem": None,
         }
+
+    def _digest_of_entry(self, seq: int) -> Digest:
+        """Return the digest of an audit entry, that of the beginning before the first."""
+        found = list(self._truth.audit(after_seq=seq - 1))
+        return found[0].digest if found else GENESIS
 
     def _assessment(self, rollout: Rollout) -> Assessment | None:
         row = self._truth.last_evidence(rollout.id)

@@ -47,7 +47,7 @@ def verified(found: dict[str, Any]) -> str:
         return f"BROKEN after {found['entries']} entries: {found['problem']}"
     others = found["other_engine"]
     return (
-        f"whole: {found['entries']} entries, each holding the digest of the one before; "
+        f"whole: {found['entries']} entries, each holding the digest of the one before, up to {found['head'][:16]}; "
         f"{found['replayed']} assessments recomputed from their evidence, all equal"
     ) + (f"; {others} more are whole, but only the version that recorded them can recompute them" if others else "")
 

@@ -176,6 +176,7 @@ def test_another_controller_goes_on(world):
     verified = world.service.verify()
     assert verified["ok"]
     assert verified["replayed"] == world.store.last_evidence(rollout).seq
+    assert verified["head"] == list(world.store.audit())[-1].digest
 
 
 def test_a_verification_is_about_numbers(world):

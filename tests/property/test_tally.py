@@ -10,7 +10,7 @@ from controller.stats.bins import LOG_HIGHEST, LOG_LOWEST, Axis, cell_of, lower_
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic, fold, start, summary
 from controller.stats.tally import Arm, ClassTally, WindowTally, add_cells, merge
 
-few = settings(deadline=None, max_examples=40)
+few = settings(max_examples=40)
 
 METRICS = ("latency_s", "text_accuracy", "failure")
 COUNTS = st.dictionaries(st.integers(-50, 150), st.integers(1, 10**7), max_size=4)
@@ -145,7 +145,7 @@ def replay(
     return state
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SETTINGS, TALLIES, READINGS)
 def test_replays_are_equal(
     setting: CriterionSetting, history: WindowTally, drawn: list[tuple[float, WindowTally, int]]

@@ -164,7 +164,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.dictionaries(st.sampled_from(_NAMES), _VALUES, min_size=1, max_size=8))
 def test_rules_survive_known_names_with_any_value(value: Mapping[str, Any]) -> None:
     """Whatever stands under a name that a rule reads, it answers with findings that have a place, or stays silent."""

@@ -124,7 +124,10 @@ def test_a_hub_id_needs_a_commit(changed: Changed, refusal: Refusal, revision: o
     assert problem.message.startswith(words)
 
 
-@pytest.mark.parametrize("source", ["./x", "../x", "/x/y", "~/x", "serving/tinydiff/modle", "serving/tinydif", "a/b/c"])
+@pytest.mark.parametrize(
+    "source",
+    ["./no-such", "../no-such", "/no-such/y", "~/no-such", "serving/tinydiff/modle", "serving/tinydif", "a/b/c"],
+)
 def test_a_path_that_is_not_there(changed: Changed, refusal: Refusal, source: str) -> None:
     """A source that reads like a path and is not there is not mistaken for a hub id."""
     path = changed("candidate", {"model.source": source})

@@ -122,7 +122,7 @@ def assert_same(many: ProcessState, one: ProcessState) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @example(seed=279, a_window=40.0, shares=[0.05, 0.05], history=30)  # a generation turns within a window that goes on
 @example(seed=1, a_window=2.5, shares=[0.3, 0.1], history=0)  # nothing to tune with for a while
 @given(

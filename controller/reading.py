@@ -108,11 +108,13 @@ def refold(rollout: Rollout, rows: Sequence[EvidenceRow]) -> Judge:
     return judge
 
 
-def replay(rollout: Rollout, rows: Sequence[EvidenceRow]) -> int:
+def replay(rollout: Rollout, rows: Sequence[EvidenceRow], named: Mapping[int, str]) -> int:
     """Fold stored evidence again and return how many assessments were recomputed, those of this engine.
 
-    InvariantError when one differs from what was recorded.
+    `named`: digests of rows that audit entries name, by sequence number. InvariantError when a row is missing, was
+    altered, or does not lead to the assessment that was recorded with it.
     """
+    _require_whole(rollout, rows, named)
     matched = 0
     judge = first_judge(rollout, rows[0].payload) if rows else None
     for row in rows:
@@ -124,6 +126,19 @@ def replay(rollout: Rollout, rows: Sequence[EvidenceRow]) -> int:
             raise InvariantError(f"evidence {row.seq} of {rollout.id} does not lead to the recorded assessment")
         matched += 1
     return matched
+
+
+def _require_whole(rollout: Rollout, rows: Sequence[EvidenceRow], named: Mapping[int, str]) -> None:
+    previous: str | None = None
+    for seq, row in enumerate(rows, 1):
+        if row.seq != seq or row.payload["previous"] != previous:
+            raise InvariantError(f"evidence {seq} of {rollout.id} is missing or does not follow the one before")
+        if row.digest != digest_of(row.payload):
+            raise InvariantError(f"evidence {seq} of {rollout.id} was altered: it does not match its digest")
+        previous = row.digest
+    for seq, digest in named.items():
+        if seq > len(rows) or rows[seq - 1].digest != digest:
+            raise InvariantError(f"evidence {seq} of {rollout.id} is not the one that the audit log names")
 
 
 def first_judge(rollout: Rollout, payload: Mapping[str, Any]) -> Judge:

@@ -242,26 +242,33 @@ class Service:
         if found is not None:
             return {"ok": False, "entries": count, "problem": found.problem}
         replayed = stored = 0
+        head, named = self._named_evidence(count)
         for rollout in self._truth.rollouts(limit=1_000_000):
             rows = self._truth.evidence(rollout.id)
             try:
-                replayed += replay(rollout, rows)
+                replayed += replay(rollout, rows, named.get(rollout.id, {}))
             except InvariantError as error:
                 return {"ok": False, "entries": count, "problem": str(error)}
             stored += len(rows)
         return {
             "ok": True,
             "entries": count,
-            "head": self._digest_of_entry(count),
+            "head": head,
             "replayed": replayed,
             "other_engine": stored - replayed,
             "problem": None,
         }
 
-    def _digest_of_entry(self, seq: int) -> Digest:
-        """Return the digest of an audit entry, that of the beginning before the first."""
-        found = list(self._truth.audit(after_seq=seq - 1))
-        return found[0].digest if found else GENESIS
+    def _named_evidence(self, count: int) -> tuple[Digest, dict[str, dict[int, str]]]:
+        """Return the digest of the last of `count` audit entries, and of each rollout's evidence that they name."""
+        head, named = GENESIS, dict[str, dict[int, str]]()
+        for entry in self._truth.audit():
+            if entry.seq > count:
+                break
+            head, evidence = entry.digest, entry.detail.get("evidence")
+            if entry.rollout and evidence and evidence["seq"]:
+                named.setdefault(entry.rollout, {})[evidence["seq"]] = evidence["digest"]
+        return head, named
 
     def _assessment(self, rollout: Rollout) -> Assessment | None:
         row = self._truth.last_evidence(rollout.id)

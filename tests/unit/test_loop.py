@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.core.spec import digest_of
 from controller.core.states import State
 from controller.errors import ConflictError, UnavailableError, UserError
 from controller.service import Proposal
@@ -179,35 +180,72 @@ def test_another_controller_goes_on(world):
     assert verified["head"] == list(world.store.audit())[-1].digest
 
 
-def test_a_verification_is_about_numbers(world):
+def forge(world, rollout, change):
+    """Change the payloads of stored evidence and seal its chain anew, as whoever owns the database could."""
+    previous, rows = None, []
+    for row in world.store.evidence(rollout):
+        payload = deepcopy(row.payload)
+        change(row.seq, payload)
+        payload["previous"] = previous
+        rows.append(replace(row, payload=payload, digest=digest_of(payload)))
+        previous = rows[-1].digest
+    world.store._evidence[rollout] = rows
+
+
+def unnamed(world, monkeypatch):
+    """Let audit entries name no evidence, as if they had been written about what is stored now."""
+    monkeypatch.setattr(world.service, "_named_evidence", lambda count: ("", {}))
+
+
+def test_a_verification_is_about_numbers(world, monkeypatch):
     """A version that words its sentences in another way verifies what older ones decided; another number is none."""
     rollout = world.propose()
     world.run_until(over(world))
-
-    def rewrite(change):
-        rows = [replace(row, payload=deepcopy(row.payload)) for row in world.store.evidence(rollout)]
-        change(rows[-1].payload["assessment"])
-        world.store._evidence[rollout] = rows
-
-    rewrite(lambda found: found["verdicts"][0].update(reason="said otherwise", allowed="as before"))
+    unnamed(world, monkeypatch)
+    forge(world, rollout, lambda _, payload: payload["assessment"]["verdicts"][0].update(reason="said otherwise"))
     assert world.service.verify()["ok"]
-    rewrite(lambda found: found["verdicts"][0]["summary"].update(log_harm=0.5))
+    forge(world, rollout, lambda _, payload: payload["assessment"]["verdicts"][0]["summary"].update(log_harm=0.5))
     verified = world.service.verify()
     assert not verified["ok"]
     assert "does not lead to the recorded assessment" in verified["problem"]
 
 
-def test_another_engine_is_not_recomputed(world):
+def test_another_engine_is_not_recomputed(world, monkeypatch):
     """What an engine with other constants recorded is counted, not called broken and not called equal."""
     rollout = world.propose()
     world.run_until(over(world))
-    rows = [replace(row, payload=deepcopy(row.payload)) for row in world.store.evidence(rollout)]
-    rows[0].payload["engine"] -= 1
-    rows[0].payload["assessment"]["log_harm"] = 0.5
-    del rows[1].payload["engine"]
-    world.store._evidence[rollout] = rows
+    unnamed(world, monkeypatch)
+
+    def older(seq, payload):
+        if seq == 1:
+            payload["engine"] -= 1
+            payload["assessment"]["log_harm"] = 0.5
+        if seq == 2:
+            del payload["engine"]
+
+    forge(world, rollout, older)
     verified = world.service.verify()
-    assert (verified["ok"], verified["replayed"], verified["other_engine"]) == (True, len(rows) - 2, 2)
+    stored = world.store.last_evidence(rollout).seq
+    assert (verified["ok"], verified["replayed"], verified["other_engine"]) == (True, stored - 2, 2)
+
+
+def test_altered_evidence_is_found_whatever_engine_it_claims(world):
+    """A changed row does not match its digest; a chain sealed anew is not the one that the audit log names."""
+    rollout = world.propose()
+    world.run_until(over(world))
+    rows = list(world.store.evidence(rollout))
+    altered = replace(rows[-1], payload={**rows[-1].payload, "engine": 0})
+    for stored, problem in (
+        ([*rows[:-1], altered], "was altered"),
+        (rows[1:], "is missing"),
+        (rows[:-1], "is not the one that the audit log names"),
+    ):
+        world.store._evidence[rollout] = stored
+        verified = world.service.verify()
+        assert (verified["ok"], problem in verified["problem"]) == (False, True)
+    world.store._evidence[rollout] = rows
+    forge(world, rollout, lambda _, payload: payload.update(engine=0))
+    assert "is not the one that the audit log names" in world.service.verify()["problem"]
 
 
 def test_two_controllers_never_both_write(world):

@@ -20,7 +20,7 @@ from controller.stats.baseline import (
     tuned,
 )
 from controller.stats.bins import LOG_HIGHEST, Axis, cell_of, lower_edge
-from controller.stats.law import CLIP, VALUE_CLIP, LawTuning, tune_law
+from controller.stats.law import LawTuning, tune_law
 from controller.stats.mean import MeanTuning, tune_mean
 from controller.stats.normal import Shifts, Views, views, with_unresolved
 from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, tune_quantile
@@ -200,10 +200,8 @@ def tune(state: ProcessState) -> ProcessState:
     match setting.kind:
         case Kind.QUANTILE:
             tuning = tune_quantile(baseline.classes(), setting.level)
-        case Kind.LAW:
-            tuning = tune_law(baseline.classes(), CLIP)
-        case Kind.BLOCK:
-            tuning = tune_law(baseline.classes(), VALUE_CLIP)
+        case Kind.LAW | Kind.BLOCK:
+            tuning = tune_law(baseline.classes())
         case _:
             cap = state.tuning.cap if isinstance(state.tuning, MeanTuning) else None
             tuning = tune_mean(setting, baseline.classes(), cap)

@@ -103,8 +103,7 @@ def law_scores(stretches: Stretches, rows: Columns, margin: int) -> Floats:
     scores = (at - stretches.spread([tuning.centre for tuning in tunings])) / stretches.spread(
         [tuning.scale for tuning in tunings]
     )
-    clip = stretches.spread([tuning.clip for tuning in tunings])
-    return np.asarray(np.clip(scores, -clip, clip))
+    return np.asarray(np.clip(scores, -law.CLIP, law.CLIP))
 
 
 def _quantile(setting: CriterionSetting, stretches: Stretches, share: float, rows: Columns) -> Factors:
@@ -130,7 +129,8 @@ def _quantile(setting: CriterionSetting, stretches: Stretches, share: float, row
 def _law(setting: CriterionSetting, stretches: Stretches, share: float, rows: Columns) -> Factors:
     scores = law_scores(stretches, rows, quantile.harm_cells(setting.max_ratio or 1.0))
     psi = np.array([item.tuning.psi for item in stretches.items if isinstance(item.tuning, LawTuning)]).T
-    log_lr = np.outer(law.TILTS, scores)
+    tilts, clips = np.array(law.TILTS)[:, None], np.array(law.CLIPS)[:, None]
+    log_lr = tilts * np.clip(scores, -clips, clips)
     log_lr -= stretches.by_row(psi)
     ratio = np.exp(log_lr)
     ratio *= share

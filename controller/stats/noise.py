@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 from controller.stats.baseline import add_classes
 from controller.stats.bins import CELLS_PER_DECADE
-from controller.stats.law import VALUE_CLIP, LawTuning, score_of, tune_law
+from controller.stats.law import LawTuning, score_of, tune_law
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
 
 NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE
@@ -151,7 +151,7 @@ def _seen(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> dict[t
             classes = add_classes(classes, {n: c.of(metric) for n, c in tally.arms.get(arm, {}).items()})
     if not any(sum(cells.values()) for cells in classes.values()):
         raise TooLittleError(f"no request has a {metric}")
-    tuning = tune_law(classes, VALUE_CLIP)
+    tuning = tune_law(classes)
     sums = {
         place: (
             _sums(tally.arms.get(Arm.CANDIDATE, {}), metric, tuning),

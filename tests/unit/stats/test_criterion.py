@@ -15,7 +15,7 @@ from controller.stats.criterion import (
     start,
     summary,
 )
-from controller.stats.law import TILTS, LawTuning
+from controller.stats.law import CLIPS, TILTS, LawTuning
 from controller.stats.mean import CEILINGS, STEPS, MeanTuning
 from controller.stats.quantile import HARM_ODDS, QuantileTuning
 from controller.stats.tally import Arm, ClassTally, WindowTally
@@ -98,7 +98,8 @@ def test_law_factors_are_the_formula() -> None:
         log_e = 0.0
         for arm, _, cell in REQUESTS:
             plain = 1000 if cell is None else cell - tuning.median.shifts.other - (10 if arm is CAN else 0)
-            z = max(-2.5, min(2.5, (min(plain, tuning.clip_cell) - tuning.centre) / tuning.scale))
+            z = (min(plain, tuning.clip_cell) - tuning.centre) / tuning.scale
+            z = max(-CLIPS[k], min(CLIPS[k], z))
             lr = math.exp(tilt * z - tuning.psi[k])
             log_e += math.log((lr if arm is CAN else 1.0) / (share * lr + 1 - share))
         assert folded.harm.total[k] == pytest.approx(log_e, abs=1e-12)

@@ -28,7 +28,9 @@ def _view(cells: Cells, centre: int) -> ArmView:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.10, 0.50])
-@pytest.mark.parametrize(("factor", "least"), [(1.05, 0.85), (1.1, 0.85), (1.25, 0.90), (1.5, 0.90), (2.0, 0.90), (3.5, 0.90)])
+@pytest.mark.parametrize(
+    ("factor", "least"), [(1.05, 0.85), (1.1, 0.90), (1.25, 0.90), (1.5, 0.90), (2.0, 0.90), (3.5, 0.90)]
+)
 def test_the_best_bet_takes_most_of_the_information(share: float, factor: float, least: float) -> None:
     """Of lognormal latencies with a tail, one bet grows nearly as fast as any test could that knew the change."""
     incumbent, candidate = _counts(1.0), _counts(factor)

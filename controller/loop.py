@@ -163,14 +163,13 @@ class Loop:
         """Add what the sentence of a revert needs, and whether the last candidate request is over."""
         epochs = [item.epoch for item in rollout.epochs if item.mode is Mode.SHARE and not item.flipped]
         totals = self._store.totals(rollout.lane, epochs)
-        resolved = [tally.of("failure") for tally in totals.arms.get(Arm.CANDIDATE, {}).values()]
-        under_way = totals.assigned(Arm.CANDIDATE) - sum(sum(cells.values()) for cells in resolved)
+        classes = totals.arms.get(Arm.CANDIDATE, {}).values()
         given_up = row.split_age_s > row.lane.timeout_s + FLUSHED_S
         return replace(
             facts,
             settled_s=self._store.settled_s(rollout.lane, row.split.epoch),
-            seen=sum(cells.get(0, 0) for cells in resolved),
-            drained=given_up or (row.split_age_s > FLUSHED_S and under_way == 0),
+            seen=sum(tally.answered for tally in classes),
+            drained=given_up or (row.split_age_s > FLUSHED_S and not any(tally.under_way for tally in classes)),
         )
 
     # Steps

@@ -89,7 +89,7 @@ def seen(totals: WindowTally) -> int:
 
     Mirrored answers are thrown away, so `totals` must leave shadow epochs out.
     """
-    return sum(tally.of("failure").get(0, 0) for tally in totals.arms.get(Arm.CANDIDATE, {}).values())
+    return sum(tally.answered for tally in totals.arms.get(Arm.CANDIDATE, {}).values())
 
 
 def waiting(rollout: Rollout, assessment: Assessment | None) -> str | None:

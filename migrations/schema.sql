@@ -174,6 +174,7 @@ CREATE TABLE public.splits (
     timeout_s double precision NOT NULL,
     lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     written_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sticky boolean DEFAULT false NOT NULL,
     CONSTRAINT splits_mode_check CHECK ((mode = ANY (ARRAY['share'::text, 'shadow'::text]))),
     CONSTRAINT splits_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
 );
@@ -196,6 +197,11 @@ CREATE TABLE public.tokens (
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT tokens_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text])))
+);
+CREATE TABLE public.votes (
+    rollout text NOT NULL,
+    voter bigint NOT NULL,
+    replica text NOT NULL
 );
 ALTER TABLE ONLY public.acks
     ADD CONSTRAINT acks_pkey PRIMARY KEY (lane, epoch, replica);
@@ -241,6 +247,8 @@ ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_sha256_key UNIQUE (sha256);
+ALTER TABLE ONLY public.votes
+    ADD CONSTRAINT votes_pkey PRIMARY KEY (rollout, voter);
 CREATE INDEX audit_rollout ON public.audit USING btree (rollout, seq);
 CREATE UNIQUE INDEX benches_one_unfinished ON public.benches USING btree (key) WHERE (verdict IS NULL);
 CREATE INDEX requests_waiting ON public.requests USING btree (id) WHERE (outcome IS NULL);
@@ -305,3 +313,5 @@ GRANT SELECT,INSERT ON TABLE public.suites TO swapgate_controller;
 GRANT SELECT,DELETE ON TABLE public.tallies TO swapgate_controller;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tallies TO swapgate_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE public.tokens TO swapgate_controller;
+GRANT SELECT,INSERT ON TABLE public.votes TO swapgate_gateway;
+GRANT SELECT,DELETE ON TABLE public.votes TO swapgate_controller;

@@ -2,8 +2,8 @@
 
 Response headers: `x-swapgate-arm` and `x-swapgate-epoch`, the arm that the coin named and the generation of
 the split; `x-swapgate-fallback`, why the incumbent answered in the candidate's place, when it did;
-`x-swapgate-request-id`, made here and the coin's only input besides the salt. (`x-request-id` belongs to
-Ray Serve's proxy, which echoes the client's.)
+`x-swapgate-request-id`, made here and the coin's only input besides the salt, unless the split is sticky and the body
+names its `user`. (`x-request-id` belongs to Ray Serve's proxy, which echoes the client's.)
 """
 
 import asyncio
@@ -85,7 +85,8 @@ async def _generate(table: RouteTable, router: Router, body: bytes) -> Response:
     request_id = uuid.uuid4().hex
     headers = {"x-swapgate-request-id": request_id, "x-swapgate-epoch": str(route.split.epoch)}
     try:
-        answer = await router.answer(route, Ask(request.prompt, seeds, width_px, height_px), request_id)
+        ask = Ask(request.prompt, seeds, width_px, height_px)
+        answer = await router.answer(route, ask, request_id, request.user)
     except CallError as error:
         api_error = fault_error(error.fault)
         retry = {"retry-after": "1"} if api_error.status == 429 else {}

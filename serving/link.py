@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from controller.core.policy import Mode
 from controller.core.spec import ModelSpec
 from controller.core.split import Split
-from serving.recorder import Recorder
+from serving.recorder import Recorder, Vote
 from serving.routes import Route, RouteTable
 
 CHANNEL: Final = "swapgate_split"
@@ -41,12 +41,25 @@ _CONNECTION: Final[Mapping[str, Any]] = {
 
 # lease_until is -infinity when there never was a lease: clamp it, older servers can't subtract it.
 _SPLITS: Final = """
-SELECT lane, epoch, incumbent, candidate, share, mode, salt, rollout, flipped, timeout_s,
+SELECT lane, epoch, incumbent, candidate, share, mode, salt, rollout, flipped, sticky, timeout_s,
        extract(epoch FROM greatest(lease_until, 'epoch'::timestamptz) - clock_timestamp())::float8 AS lease_s
   FROM splits
 """
 _SPECS: Final = "SELECT left(digest, 12) AS prefix, spec FROM models WHERE left(digest, 12) = ANY(%s)"
 _ACK: Final = "INSERT INTO acks (lane, epoch, replica) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+# In order, so that two gateways never wait for each other; committed by itself, because what is asked again after an
+# answer was lost must find the votes that were granted.
+_CLAIM: Final = """
+INSERT INTO votes (rollout, voter, replica)
+SELECT rollout, voter, %s FROM jsonb_to_recordset(%s::jsonb) AS given (rollout text, voter bigint)
+ ORDER BY rollout, voter
+    ON CONFLICT DO NOTHING
+"""
+_GRANTED: Final = """
+SELECT rollout, voter
+  FROM jsonb_to_recordset(%s::jsonb) AS given (rollout text, voter bigint) JOIN votes USING (rollout, voter)
+ WHERE replica = %s
+"""
 _TALLIES: Final = """
 INSERT INTO tallies (lane, epoch, window_no, replica, tally)
 SELECT lane, epoch, window_no, %s, tally
@@ -142,6 +155,7 @@ class Link(threading.Thread):
 
     def push(self, connection: Connection) -> None:
         """Write the tallies that have changed and the watermark up to which they are complete, as one."""
+        self._claim(connection)
         snapshot = self._recorder.snapshot()
         with connection.transaction():
             if snapshot.rows:
@@ -150,6 +164,16 @@ class Link(threading.Thread):
             in_flight = json.dumps(self._in_flight())
             connection.execute(_GATEWAY, (self._replica, snapshot.watermark_s, epochs, in_flight))
         self._recorder.flushed(snapshot)
+
+    def _claim(self, connection: Connection) -> None:
+        """Ask the database which users vote here for the first time, and have them counted."""
+        votes = self._recorder.claims()
+        if not votes:
+            return
+        asked = json.dumps([{"rollout": vote.rollout, "voter": vote.user} for vote in votes])
+        connection.execute(_CLAIM, (self._replica, asked))
+        rows = connection.execute(_GRANTED, (asked, self._replica)).fetchall()
+        self._recorder.settle(votes, {Vote(row["rollout"], row["voter"]) for row in rows})
 
     def _learn_specs(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         wanted = {_prefix(row[arm]) for row in rows for arm in ("incumbent", "candidate") if row[arm]}
@@ -174,6 +198,7 @@ class Link(threading.Thread):
                 salt=row["salt"],
                 rollout=row["rollout"],
                 flipped=row["flipped"],
+                sticky=row["sticky"],
             ),
             timeout_s=row["timeout_s"],
             lease_until_s=asked_at_s + row["lease_s"],

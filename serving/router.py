@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.core.assign import assign
+from controller.core.assign import assign, vote
 from controller.core.policy import Mode
 from controller.core.spec import digest_of
 from controller.stats.tally import Arm
@@ -22,7 +22,7 @@ from serving.breaker import Breaker
 from serving.calls import Backend, CallError, Reply
 from serving.outcome import CENSORED_S, MEASURED, Outcome, answered, not_answered
 from serving.providers.protocol import Ask, Fault
-from serving.recorder import Recorder, Ticket, request_class
+from serving.recorder import Recorder, Ticket, Vote, request_class
 from serving.routes import BOOT_EPOCH, Route
 from serving.scoring import TEXT_ACCURACY, Scoring
 from serving.watchdog import inspect
@@ -98,9 +98,12 @@ class Router:
         self._retries = RetryBudget()
         self._mirroring: set[asyncio.Task[None]] = set()
 
-    async def answer(self, route: Route, ask: Ask, request_id: str) -> Answer:
-        """Return images; CallError when nobody could draw them, which is never the candidate's doing alone."""
-        turn = self._toss(route, ask, request_id)
+    async def answer(self, route: Route, ask: Ask, request_id: str, user: str | None = None) -> Answer:
+        """Return images; CallError when nobody could draw them, which is never the candidate's doing alone.
+
+        `user`: whom a sticky split keeps on an arm; a request that names nobody is a user of its own.
+        """
+        turn = self._toss(route, ask, request_id, user)
         if turn.arm is Arm.CANDIDATE and route.split.mode is Mode.SHADOW:
             self._mirror(turn)
             turn = replace(turn, arm=Arm.INCUMBENT, ticket=self._recorder.aside())
@@ -125,16 +128,21 @@ class Router:
         """Wait until every mirrored call has ended."""
         await asyncio.gather(*self._mirroring, return_exceptions=True)
 
-    def _toss(self, route: Route, ask: Ask, request_id: str) -> _Turn:
+    def _toss(self, route: Route, ask: Ask, request_id: str, user: str | None) -> _Turn:
         now_s, split = time.monotonic(), route.split
         live = route.live(now_s)
-        arm = assign(split.salt, request_id, split.share) if live else Arm.INCUMBENT
+        user = user if live and split.sticky else None
+        arm = assign(split, user or request_id) if live else Arm.INCUMBENT
         if split.epoch == BOOT_EPOCH or (route.experiment and not live):
             ticket = self._recorder.aside()  # no coin was tossed where the split says one would be
         else:
             text = self._scoring.applies(ask.prompt)
             kind = request_class(len(ask.seeds), ask.width_px, ask.height_px, text=text)
-            ticket = self._recorder.assign(split.lane, split.epoch, arm, kind)
+            if user:
+                whose = Vote(split.rollout or "", vote(split.salt, user))
+                ticket = self._recorder.assign_user(split.lane, split.epoch, arm, kind, whose)
+            else:
+                ticket = self._recorder.assign(split.lane, split.epoch, arm, kind)
         return _Turn(route, ask, arm, ticket, now_s)
 
     async def _by_candidate(self, turn: _Turn) -> Answer:

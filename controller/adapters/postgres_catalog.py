@@ -65,7 +65,7 @@ class PostgresCatalog:
             insert_model(cursor, spec)
             cursor.execute(
                 "INSERT INTO splits (lane, epoch, incumbent, candidate, share, mode, salt, rollout, flipped,"
-                " timeout_s) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " sticky, timeout_s) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [*(getattr(split, name) for name in Split.__slots__), lane.timeout_s],
             )
             insert_split_history(cursor, split)

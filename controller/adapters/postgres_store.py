@@ -37,7 +37,7 @@ class PostgresStore:
         with self._database.transaction(snapshot=True) as cursor:
             lanes = cursor.execute(
                 "SELECT l.value AS lane_value, r.value AS rollout_value, s.lane, s.epoch, s.incumbent, s.candidate,"
-                " s.share, s.mode, s.salt, s.rollout, s.flipped,"
+                " s.share, s.mode, s.salt, s.rollout, s.flipped, s.sticky,"
                 " extract(epoch FROM clock_timestamp() - s.written_at)::float8 AS age_s"
                 " FROM lanes l JOIN splits s ON s.lane = l.name"
                 " LEFT JOIN rollouts r ON r.lane = l.name AND r.open ORDER BY l.name"
@@ -132,7 +132,11 @@ class PostgresStore:
             )
 
     def prune(self) -> None:
-        """Forget tallies that no open rollout needs after a week, and gateways silent for a day with their acks."""
+        """Forget what is needed no more.
+
+        Tallies that no open rollout needs after a week, gateways silent for a day with their acks, and who voted in
+        rollouts that are over.
+        """
         with self._database.transaction(limit_s=60.0) as cursor:
             cursor.execute(
                 "DELETE FROM tallies t WHERE t.window_no < extract(epoch FROM clock_timestamp()"
@@ -143,6 +147,9 @@ class PostgresStore:
             cursor.execute(
                 "DELETE FROM gateways WHERE seen_at < clock_timestamp() - %s * interval '1 day'",
                 [KEEP_SILENT_GATEWAYS_D],
+            )
+            cursor.execute(
+                "DELETE FROM votes v WHERE NOT EXISTS (SELECT FROM rollouts r WHERE r.id = v.rollout AND r.open)"
             )
             cursor.execute("DELETE FROM acks a WHERE NOT EXISTS (SELECT FROM gateways g WHERE g.replica = a.replica)")
 
@@ -169,9 +176,9 @@ def evidence_from(row: Row) -> EvidenceRow:
 
 
 def split_from(row: Row) -> Split:
-    """Parse a split's columns or its stored JSON, which have the same names."""
-    names = Split.__slots__
-    return Split(**{**{name: row[name] for name in names}, "mode": Mode(row["mode"])})
+    """Parse a split's columns or its stored JSON, which have the same names; the oldest know nothing of `sticky`."""
+    values = {"sticky": False, **row}
+    return Split(**{**{name: values[name] for name in Split.__slots__}, "mode": Mode(row["mode"])})
 
 
 def _lane_row(row: Row) -> LaneRow:
@@ -215,6 +222,7 @@ def _replace_split(cursor: Cursor, split: Split) -> None:
     cursor.execute(
         "UPDATE splits SET epoch = %(epoch)s, incumbent = %(incumbent)s, candidate = %(candidate)s,"
         " share = %(share)s, mode = %(mode)s, salt = %(salt)s, rollout = %(rollout)s, flipped = %(flipped)s,"
+        " sticky = %(sticky)s,"
         " timeout_s = (SELECT (value ->> 'timeout_s')::float8 FROM lanes WHERE name = %(lane)s),"
         " written_at = clock_timestamp() WHERE lane = %(lane)s AND epoch = %(epoch)s - 1",
         asdict(split),

@@ -38,6 +38,9 @@ class Record:
 def plan(
     file: Path = typer.Argument(help="The candidate manifest."),
     rate: float = typer.Option(0.0, min=0.0, help="Requests a second; without it, the lane's last hour is asked for."),
+    requests_per_user: float = typer.Option(
+        1.0, min=1.0, help="Requests of a user in a rollout, where the policy is sticky and only the first counts."
+    ),
     policy: str = typer.Option("", help="Another policy than the manifest's: a name or a path."),
     scenario: Path | None = typer.Option(None, help="Plan with this scenario's incumbent, not with the lane's record."),
     output: Output = OUTPUT,
@@ -46,8 +49,9 @@ def plan(
 
     The smallest change stands for 10 to 5,000 candidate images, counted over the stages when each ends early.
     """
+    from controller.core.policy import Assignment
     from controller.schema import POLICIES, load_candidate, load_policy
-    from controller.sim.plan import make_plan
+    from controller.sim.plan import Traffic, make_plan
 
     candidate = load_candidate(file)
     policies = Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES)
@@ -57,7 +61,8 @@ def plan(
     if not per_s:
         raise UserError(f"no request reached lane {candidate.lane} lately; give --rate, in requests a second")
     prompts, unread = _prompts(frozen, candidate.lane, policies, file.parent)
-    found = make_plan(frozen, record.timeout_s, per_s, record.history, sigma=record.sigma, prompts=prompts)
+    traffic = Traffic(per_s, requests_per_user if frozen.assignment is Assignment.STICKY else 1.0)
+    found = make_plan(frozen, record.timeout_s, traffic, record.history, sigma=record.sigma, prompts=prompts)
     found["warnings"] += unread
     found = {"candidate": candidate.name, "lane": candidate.lane, "record": record.source, **found}
     emit(output, found, lambda: text(found))

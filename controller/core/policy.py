@@ -30,6 +30,13 @@ class Mode(StrEnum):
     SHARE = "share"
 
 
+class Assignment(StrEnum):
+    """Whom a coin is tossed for: every request, or every user once, who then stays on an arm and has one vote."""
+
+    REQUEST = "request"
+    STICKY = "sticky"
+
+
 class OnDeadline(StrEnum):
     """What happens when a rollout is undecided at its deadline."""
 
@@ -190,6 +197,7 @@ class Policy:
     evidence_timeout_s: float
     max_invalid_share: float
     gate: Gate | None = None
+    assignment: Assignment = Assignment.REQUEST
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -209,6 +217,7 @@ class Policy:
                 "criteria": tuple(Criterion.from_json(criterion) for criterion in value["criteria"]),
                 "on_deadline": OnDeadline(value["on_deadline"]),
                 "gate": Gate.from_json(value["gate"]) if value.get("gate") else None,
+                "assignment": Assignment(value.get("assignment", Assignment.REQUEST)),
             }
         )
 

@@ -12,7 +12,8 @@ class Split:
     `epoch` grows by one with every change and is the fencing token that gateways check. `incumbent` and `candidate`
     are application names. `share` in [0, 1] is the probability that a request is assigned to `candidate`. `flipped`
     says that the arms are exchanged with respect to the rollout: while baking, the new model is the split's
-    incumbent and the old one, held back on a small share, its candidate.
+    incumbent and the old one, held back on a small share, its candidate. `sticky` says that the coin is tossed for
+    users, not for requests.
     """
 
     lane: str
@@ -24,6 +25,7 @@ class Split:
     salt: str = ""
     rollout: str | None = None
     flipped: bool = False
+    sticky: bool = False
 
     def same_routing(self, other: "Split") -> bool:
         """Say whether two splits route alike, whatever their epoch."""

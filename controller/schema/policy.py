@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from controller.core.policy import Budget, Mode, OnDeadline, Policy, Requires, Stage
+from controller.core.policy import Assignment, Budget, Mode, OnDeadline, Policy, Requires, Stage
 from controller.errors import InvalidFileError, Problem
 from controller.schema.criteria import CriterionFile, faults_among
 from controller.schema.document import Document, read, shown
@@ -67,7 +67,7 @@ class PolicyFile(FileModel):
     kind: Literal["policy"]
     name: Name
     budget: BudgetFile
-    assignment: Literal["request"] = "request"
+    assignment: Literal["request", "sticky"] = "request"
     deadline_h: Annotated[float, Field(gt=0, le=24 * 90)]
     on_deadline: Literal["revert", "hold"] = "revert"
     gate: GateFile | None = None
@@ -78,13 +78,6 @@ class PolicyFile(FileModel):
     evidence_timeout_s: Annotated[float, Field(gt=0, le=24 * _HOUR_S)] = 900.0
     max_invalid_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     criteria: Annotated[tuple[CriterionFile, ...], Field(min_length=1)]
-
-    @field_validator("assignment", mode="before")
-    @classmethod
-    def _is_supported(cls, assignment: object) -> object:
-        if assignment == "sticky":
-            refuse([((), "sticky is not supported by this version; supported: request")])
-        return assignment
 
     @field_validator("stages")
     @classmethod
@@ -121,6 +114,7 @@ class PolicyFile(FileModel):
             evidence_timeout_s=self.evidence_timeout_s,
             max_invalid_share=self.max_invalid_share,
             gate=self.gate.core(criteria) if self.gate else None,
+            assignment=Assignment(self.assignment),
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from controller.core.policy import Policy
+from controller.core.policy import Assignment, Policy
 from controller.errors import InvalidFileError
 from controller.schema.arms import RATES, Arm, ArmsFile, scale_faults
 from controller.schema.document import Document, read
@@ -41,11 +41,21 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class UsersInWorld:
+    """Who sends the requests: how many users, how far their log latencies differ, how unevenly they come."""
+
+    count: int
+    sigma: float
+    activity_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A synthetic world; times in seconds, `candidate` behaves like the incumbent before image `from_image`.
 
     `window_requests`: exactly so many requests in each window, else they arrive at `rate_per_s`. `within`: the
-    candidate stays within every allowed change, so that reverting it is an error.
+    candidate stays within every allowed change, so that reverting it is an error. `users`: None where every request
+    is somebody else's.
     """
 
     name: str
@@ -69,6 +79,7 @@ class Scenario:
     incumbent: Arm
     candidate: Arm
     from_image: int
+    users: UsersInWorld | None = None
 
 
 class DriftFile(FileModel):
@@ -91,6 +102,18 @@ class ScoresFile(FileModel):
     median_delay_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
     sigma: Annotated[float, Field(ge=0, le=5)] = 0.5
     missing_share: Part = 0.0
+
+
+class UsersFile(FileModel):
+    """`users:` who sends the requests; needed where the assignment is sticky."""
+
+    count: Annotated[int, Field(ge=1, le=10_000_000)]
+    sigma: Annotated[float, Field(ge=0, le=2)] = 0.0
+    activity_sigma: Annotated[float, Field(ge=0, le=3)] = 0.0
+
+    def core(self) -> UsersInWorld:
+        """Return the value."""
+        return UsersInWorld(self.count, self.sigma, self.activity_sigma)
 
 
 class ClassFile(FileModel):
@@ -124,6 +147,7 @@ class ScenarioFile(FileModel):
     name: Name
     policy: Annotated[str, Field(min_length=1, max_length=255)]
     stages: Annotated[tuple[StageFile, ...], Field(min_length=1)] | None = None
+    assignment: Literal["request", "sticky"] | None = None
     rate_per_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     window_requests: Annotated[int, Field(ge=1, le=5_000_000)] | None = None
     max_duration_h: Annotated[float, Field(gt=0, le=24 * 365)] | None = None
@@ -137,6 +161,7 @@ class ScenarioFile(FileModel):
     scores: ScoresFile = ScoresFile()
     classes: Annotated[tuple[ClassFile, ...], Field(max_length=MAX_CLASSES)] = ()
     outages: tuple[OutageFile, ...] = ()
+    users: UsersFile | None = None
     arms: ArmsFile
 
     @field_validator("stages")
@@ -166,10 +191,12 @@ class ScenarioFile(FileModel):
         return self.rate_per_s or (self.window_requests or 1) / WINDOW_S
 
     def core(self, base: Path, policy: Policy) -> Scenario:
-        """Return the value; stages given here replace the policy's."""
+        """Return the value; stages and assignment given here replace the policy's."""
         if self.stages:
             last = len(self.stages) - 1
             policy = replace(policy, stages=tuple(s.core(last=at == last) for at, s in enumerate(self.stages)))
+        if self.assignment:
+            policy = replace(policy, assignment=Assignment(self.assignment))
         incumbent = self.arms.incumbent.core(base, None)
         candidate = self.arms.candidate.core(base, incumbent if self.arms.candidate.like else None)
         noise = self.replica_noise or NoiseFile(sigma=0.0, correlation_s=1.0)
@@ -198,6 +225,7 @@ class ScenarioFile(FileModel):
             incumbent=incumbent,
             candidate=candidate,
             from_image=self.arms.candidate.from_image,
+            users=self.users.core() if self.users else None,
         )
 
 
@@ -216,6 +244,8 @@ def parse_scenario(document: Document, base: Path, policies: Path = POLICIES) ->
     policy = load_policy(file.policy, policies, base)
     scenario = file.core(base, policy)
     problems = [document.problem(("arms", arm), text) for arm, text in _unmeasured(scenario)]
+    if scenario.policy.assignment is Assignment.STICKY and scenario.users is None:
+        problems.append(document.problem((), "needs `users`: the assignment is sticky, so it matters who comes again"))
     if problems:
         raise InvalidFileError(tuple(problems))
     return scenario

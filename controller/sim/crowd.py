@@ -1,8 +1,8 @@
 """Many requests at once: where windows hold thousands and nothing depends on one of them, they are counted.
 
-Counted is exact in law where all requests of a second on one arm and of one class are alike: no outage, no death that
-takes its followers along, no fault that begins within the window, and laws whose cells' masses are known (`masses`).
-Elsewhere, and in small windows, `world` draws every request.
+Counted is exact in law where all requests of a second on one arm and of one class are alike: no outage, no users who
+come again, no death that takes its followers along, no fault that begins within the window, and laws whose cells'
+masses are known (`masses`). Elsewhere, and in small windows, `world` draws every request.
 """
 
 import math
@@ -28,7 +28,7 @@ CROWD_REQUESTS = 2_000
 
 def is_crowd(scenario: Scenario, metrics: Sequence[str]) -> bool:
     """Say whether requests can be counted, and there are so many that it pays."""
-    if scenario.rate_per_s * WINDOW_S < CROWD_REQUESTS or scenario.outages:
+    if scenario.rate_per_s * WINDOW_S < CROWD_REQUESTS or scenario.outages or scenario.users:
         return False
     arms = (scenario.incumbent, scenario.candidate)
     if any(arm.oom_per_image for arm in arms):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from controller.core import judge as core
-from controller.core.policy import Criterion, Mode, Policy, Role, Stage
+from controller.core.policy import Assignment, Criterion, Mode, Policy, Role, Stage
 from controller.core.verdict import allowed_text
 from controller.sim.growth import Growth, Law, Pace, changed, growth, is_tested, law_of, log_harm_needed
 from controller.sim.passage import RUNS, passages
@@ -26,6 +26,18 @@ METHOD = (
     "from the tests' own factors on the incumbent's outcomes, no bound and no efficiency factor: changes are found "
     "when mean growth reaches the threshold, times to a pass are drawn"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests a second, and how many a user sends in a rollout where only the first one counts (1 elsewhere)."""
+
+    rate_per_s: float
+    per_user: float = 1.0
+
+    def read_per_s(self, stage: Stage) -> float:
+        """Return the candidate images a second that are evidence in a stage; mirrored ones always are."""
+        return stage.share * self.rate_per_s / (self.per_user if stage.mode is Mode.SHARE else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class _Subject:
 def make_plan(
     policy: Policy,
     timeout_s: float,
-    rate_per_s: float,
+    traffic: Traffic,
     history: WindowTally,
     *,
     sigma: float = 0.0,
@@ -61,22 +73,24 @@ def make_plan(
     """
     judge = core.start(policy, timeout_s, history, interval=False)
     subjects = [
-        _Subject(item, state, law_of(history, state.setting), Pace(rate_per_s, sigma))
+        _Subject(item, state, law_of(history, state.setting), Pace(traffic.rate_per_s / traffic.per_user, sigma))
         for item, state in zip(policy.criteria, judge.processes[:-1], strict=True)
     ]
-    promotion = _promotion(policy, rate_per_s, subjects)
+    promotion = _promotion(policy, traffic, subjects)
     return {
         "policy": policy.name,
         "policy_digest": policy.digest,
-        "rate_per_s": rate_per_s,
+        "rate_per_s": traffic.rate_per_s,
+        "assignment": policy.assignment.value,
+        "requests_per_user": traffic.per_user,
         "history_requests": history.assigned(Arm.INCUMBENT),
         "method": METHOD,
         "criteria": [_criterion(policy, subject) for subject in subjects],
         "decide": promotion,
-        "regressions": [_regression(policy, rate_per_s, subjects, factor) for factor in REGRESSIONS],
-        "shadow": _shadow(policy, rate_per_s, history),
+        "regressions": [_regression(policy, traffic, subjects, factor) for factor in REGRESSIONS],
+        "shadow": _shadow(policy, traffic, history),
         "gate": _gate(policy, prompts, history),
-        "warnings": [*_warnings(subjects, promotion), *_silences(policy, rate_per_s)],
+        "warnings": [*_warnings(subjects, promotion), *_silences(policy, traffic), *_sticky(policy, traffic)],
     }
 
 
@@ -140,7 +154,7 @@ def _stage_of(policy: Policy, image: float) -> Stage:
     return policy.stages[-1]
 
 
-def _promotion(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject]) -> dict[str, Any]:
+def _promotion(policy: Policy, traffic: Traffic, subjects: Sequence[_Subject]) -> dict[str, Any]:
     """Return images and hours until an identical candidate is promoted, and what each criterion takes."""
     least = np.full(RUNS, float(sum(stage.min_images for stage in policy.stages)))
     takes: dict[str, Any] = {}
@@ -156,7 +170,7 @@ def _promotion(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject]) 
     return {
         "criteria": takes,
         "candidate_images": _spread(least),
-        "hours": _spread(np.array([_hours(policy, rate_per_s, images) for images in least.tolist()])),
+        "hours": _spread(np.array([_hours(policy, traffic, images) for images in least.tolist()])),
         "deadline_h": policy.deadline_s / 3600,
     }
 
@@ -174,13 +188,13 @@ def _images_to_prove(policy: Policy, subject: _Subject, number: int) -> Floats:
     return passages(legs, -math.log(policy.budget.false_promote), number)
 
 
-def _hours(policy: Policy, rate_per_s: float, images: float) -> float:
+def _hours(policy: Policy, traffic: Traffic, images: float) -> float:
     """Return the hours until so many candidate images came, when every stage but the last ends as early as it may."""
     passed_s = 0.0
     for stage in policy.stages[:-1]:
-        passed_s += stage.min_images / (stage.share * rate_per_s)
+        passed_s += stage.min_images / traffic.read_per_s(stage)
         images -= stage.min_images
-    return (passed_s + images / (policy.stages[-1].share * rate_per_s)) / 3600
+    return (passed_s + images / traffic.read_per_s(policy.stages[-1])) / 3600
 
 
 def _spread(values: Floats) -> dict[str, float | None]:
@@ -190,7 +204,7 @@ def _spread(values: Floats) -> dict[str, float | None]:
     return {"mean": float(kept.mean()) if math.isfinite(late) else None, "p99": _finite(late)}
 
 
-def _regression(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject], factor: float) -> dict[str, Any]:
+def _regression(policy: Policy, traffic: Traffic, subjects: Sequence[_Subject], factor: float) -> dict[str, Any]:
     """Return how many candidate images a slowdown by a factor takes, and how many of them users would see."""
     slow = [s for s in subjects if s.item.metric == "latency_s" and s.item.role is Role.GUARDRAIL and s.law is not None]
     passed = shown = 0.0
@@ -198,9 +212,9 @@ def _regression(policy: Policy, rate_per_s: float, subjects: Sequence[_Subject],
         images = min((_images_to_find(policy, item, stage.share, factor) for item in slow), default=math.inf)
         left = max(1.0, images - passed)
         here = left if stage is policy.stages[-1] else min(left, float(stage.min_images))
-        passed, shown = passed + here, shown + (here if stage.mode is Mode.SHARE else 0.0)
+        passed, shown = passed + here, shown + (here * traffic.per_user if stage.mode is Mode.SHARE else 0.0)
         if images <= passed or stage is policy.stages[-1]:
-            late = stage.share * rate_per_s * (WINDOW_S / 2 + _age_s(slow)) if math.isfinite(images) else 0.0
+            late = stage.share * traffic.rate_per_s * (WINDOW_S / 2 + _age_s(slow)) if math.isfinite(images) else 0.0
             shown += late if stage.mode is Mode.SHARE else 0.0
             break
     return {"factor": factor, "candidate_images": _finite(passed), "users_see": _finite(shown)}
@@ -210,14 +224,14 @@ def _age_s(subjects: Sequence[_Subject]) -> float:
     return min((age_of(item.setting, item.state.tuning) for item in subjects), default=0.0) + 1.0
 
 
-def _shadow(policy: Policy, rate_per_s: float, history: WindowTally) -> dict[str, Any]:
+def _shadow(policy: Policy, traffic: Traffic, history: WindowTally) -> dict[str, Any]:
     """Return what the mirrored stages take, at the incumbent's cost and time: the candidate's are not known yet."""
     stages = [stage for stage in policy.stages if stage.mode is Mode.SHADOW]
     images = sum(stage.min_images for stage in stages)
     cost = _mean(history, "cost_usd")
     return {
         "images": images,
-        "seconds": sum(stage.min_images / (stage.share * rate_per_s) for stage in stages),
+        "seconds": sum(stage.min_images / traffic.read_per_s(stage) for stage in stages),
         "compute_s": _times(images, _service_s(history)),
         "usd_at_the_incumbents_cost": _times(images, cost),
     }
@@ -281,11 +295,11 @@ def _warnings(subjects: Sequence[_Subject], promotion: Mapping[str, Any]) -> lis
     return found
 
 
-def _silences(policy: Policy, rate_per_s: float) -> list[str]:
+def _silences(policy: Policy, traffic: Traffic) -> list[str]:
     """Return the stages in which so few candidate requests come that the evidence timeout would hold the rollout."""
     found = []
     for stage in policy.stages:
-        per_s = stage.share * rate_per_s
+        per_s = traffic.read_per_s(stage)
         held = -math.expm1(-stage.min_images * math.exp(-per_s * policy.evidence_timeout_s))
         if held > RISK_OF_SILENCE:
             found.append(
@@ -294,6 +308,16 @@ def _silences(policy: Policy, rate_per_s: float) -> list[str]:
                 "there: raise it or the share"
             )
     return found
+
+
+def _sticky(policy: Policy, traffic: Traffic) -> list[str]:
+    if policy.assignment is not Assignment.STICKY:
+        return []
+    if traffic.per_user <= 1:
+        return ["the assignment is sticky, so only a user's first request is evidence; say --requests-per-user"]
+    times = f"{traffic.per_user:g}"
+    text = f"the assignment is sticky: one request in {times} is evidence, so shares take {times} times as long"
+    return [f"{text} and show users {times} times as many images as with `assignment: request`"]
 
 
 def _finite(value: float) -> float | None:

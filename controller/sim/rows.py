@@ -1,7 +1,7 @@
 """Requests as rows: who was assigned when, what became of it, and the spans of windows that a judge reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,8 @@ class Rows:
     """One row a request, ordered by window.
 
     `arrival_s`: absolute; `candidate`: assigned to the rollout's candidate; `latency_s`: until it was resolved;
-    `answered`: the arm's own image went out; `cells`: metric -> cell, NO_VALUE where there is none.
+    `answered`: the arm's own image went out; `cells`: metric -> cell, NO_VALUE where there is none. `user`: who sent
+    it, where users come again; `votes`: which requests are evidence, None for all.
     """
 
     names: tuple[str, ...]
@@ -26,6 +27,8 @@ class Rows:
     latency_s: Floats
     answered: Bools
     cells: Mapping[str, Ints]
+    user: Ints | None = None
+    votes: Bools | None = None
 
     @property
     def requests(self) -> int:
@@ -48,7 +51,9 @@ class Rows:
 
     def before(self, moment_s: float) -> "Rows":
         """Return the requests that came before a moment."""
-        kept = self.arrival_s < moment_s
+        return self._of(self.arrival_s < moment_s)
+
+    def _of(self, kept: Bools) -> "Rows":
         return Rows(
             self.names,
             self.window[kept],
@@ -58,10 +63,14 @@ class Rows:
             self.latency_s[kept],
             self.answered[kept],
             {metric: cell[kept] for metric, cell in self.cells.items()},
+            None if self.user is None else self.user[kept],
+            None if self.votes is None else self.votes[kept],
         )
 
     def span(self, epoch: int, stage: int, share: float) -> Span:
-        """Return the rows as windows of one epoch."""
+        """Return the rows that are evidence as windows of one epoch."""
+        if self.votes is not None:
+            return replace(self._of(self.votes), votes=None).span(epoch, stage, share)
         first = np.flatnonzero(np.diff(self.window, prepend=-1))
         windows, starts = self.window[first], np.append(first, len(self.window))
         ones = np.ones(len(self.window), dtype=np.int64)

@@ -139,7 +139,9 @@ class Run:
         n_windows = int(np.clip(self._chunk / a_window, 1, max(1, min(left, MOST_ROWS))))
         self._chunk = min(GROWTH * self._chunk, MOST_ROWS)
         self._epoch = self._rollout.epochs[-1]
-        self._rows = self._world.draw(self._now_s, n_windows, _share(self._epoch), self._already)
+        self._rows = self._world.draw(
+            self._now_s, n_windows, _share(self._epoch), self._already, sticky=self._split.sticky
+        )
         self._lines.extend(self._span(self._rows))
         return float((window + n_windows) * WINDOW_S)
 
@@ -153,7 +155,7 @@ class Run:
             self._lines.cut(self._now_s, self._span(kept))
         self._seen = self._seen_so_far()
         self._requests += kept.requests
-        self._world.images += kept.candidates
+        self._world.happened(kept)
         self._already = kept.in_window(int(self._now_s // WINDOW_S))
         self._rows = kept.before(-math.inf)
 

@@ -16,6 +16,7 @@ from controller.sim.crowd import Crowd, is_crowd
 from controller.sim.draws import draw_logs, draw_scores
 from controller.sim.lots import Lots
 from controller.sim.rows import Rows
+from controller.sim.users import Users
 from controller.stats.bins import LOG_HIGHEST, Axis
 from controller.stats.columns import NO_VALUE, Bools, Floats, Ints, cells_of, log_cells
 from controller.stats.tally import WINDOW_S
@@ -33,18 +34,20 @@ class World:
         judged = {item.metric for item in scenario.policy.criteria}
         self._metrics = [name for name in METRICS if name in judged or name in {"latency_s", "failure"}]
         self._conditions = Conditions(scenario, self._rng)
+        self._users = Users(scenario.users, self._rng) if scenario.users else None
         self._crowd = Crowd(scenario, self._metrics, self._conditions) if is_crowd(scenario, self._metrics) else None
         self.images = 0
 
     def history(self) -> Rows:
         """Return what the incumbent did before the rollout, all of it at the drift of the start."""
         window = np.full(self._scenario.history_requests, int(START_S // WINDOW_S) - 1, dtype=np.int64)
-        return self._rows(window, START_S - WINDOW_S * self._rng.random(len(window)), 0.0)
+        return self._rows(window, START_S - WINDOW_S * self._rng.random(len(window)), 0.0, sticky=False)
 
-    def draw(self, from_s: float, n_windows: int, share: float, already: int) -> Drawn:
+    def draw(self, from_s: float, n_windows: int, share: float, already: int, *, sticky: bool = False) -> Drawn:
         """Return the requests from a moment to the end of the n-th window that ends after it.
 
-        `already`: requests of the first of these windows that were assigned before `from_s`.
+        `already`: requests of the first of these windows that were assigned before `from_s`; `sticky`: the coin is
+        the user's.
         """
         if self._crowd is not None and self.images >= self._scenario.from_image:
             return self._crowd.draw(self._rng, from_s, n_windows, share, already)
@@ -58,14 +61,29 @@ class World:
             counts = self._rng.poisson(scenario.rate_per_s * lengths)
         at = np.repeat(np.arange(n_windows), counts)
         arrival_s = begins[at] + lengths[at] * self._rng.random(len(at))
-        return self._rows(first + at, arrival_s, share)
+        if self._users is not None:
+            arrival_s = np.sort(arrival_s)  # which request is a user's first is a matter of time
+        return self._rows(first + at, arrival_s, share, sticky=sticky)
 
-    def _rows(self, window: Ints, arrival_s: Floats, share: float) -> Rows:
+    def happened(self, drawn: Drawn) -> None:
+        """Take note that these requests, of those drawn last, came."""
+        self.images += drawn.candidates
+        if isinstance(drawn, Rows) and drawn.votes is not None and self._users is not None and drawn.user is not None:
+            self._users.happened(drawn.user)
+
+    def _rows(self, window: Ints, arrival_s: Floats, share: float, *, sticky: bool) -> Rows:
         rng, n = self._rng, len(window)
+        users, user, votes = self._users, None, None
         candidate = rng.random(n) < share
+        if users is not None:
+            user = users.come(n)
+            if sticky:
+                candidate, votes = users.assigned(user, share), users.votes(user)
         faulty = candidate & (self.images + np.cumsum(candidate) > self._scenario.from_image)
         kind = self._kinds(window)
         drift = self._conditions.log_factor(window, candidate)
+        if users is not None and user is not None:
+            drift = drift + users.log_slowness(user)
         logs = {
             metric: self._logs(metric, kind, faulty, drift)
             for metric in self._metrics
@@ -83,7 +101,7 @@ class World:
         if "text_accuracy" in self._metrics:
             cells["text_accuracy"] = np.where(silent, NO_VALUE, self._scores(faulty))
         latency_s = np.minimum(latency_s, self._scenario.timeout_s)
-        return Rows(self._names, window, arrival_s, candidate, kind, latency_s, ~silent, cells)
+        return Rows(self._names, window, arrival_s, candidate, kind, latency_s, ~silent, cells, user, votes)
 
     def _arms(self) -> tuple[Arm, Arm]:
         return self._scenario.incumbent, self._scenario.candidate

@@ -12,6 +12,11 @@ from typing import Any, TypeVar
 WINDOW_S = 5
 """Length of a window in seconds; window k covers [5k, 5k + 5) of the gateway's own wall clock."""
 
+REPEAT = "repeat"
+"""Under this name a class counts requests of users who have voted already (of sticky splits), which nothing judges."""
+ANSWERED, FAILED, UNDER_WAY = 0, 1, 2
+"""The cells of REPEAT; the first two are those of `failure`."""
+
 Cells = Mapping[int, int]
 _K = TypeVar("_K", int, str)
 
@@ -47,6 +52,16 @@ class ClassTally:
     def of(self, metric: str) -> Cells:
         """Return the cells of one metric, empty when nothing was resolved."""
         return self.cells.get(metric, {})
+
+    @property
+    def answered(self) -> int:
+        """Return the requests that were answered, votes and repeated ones."""
+        return self.of("failure").get(ANSWERED, 0) + self.of(REPEAT).get(ANSWERED, 0)
+
+    @property
+    def under_way(self) -> int:
+        """Return the requests that are not resolved yet, votes and repeated ones."""
+        return self.assigned - sum(self.of("failure").values()) + self.of(REPEAT).get(UNDER_WAY, 0)
 
 
 @dataclass(frozen=True, slots=True)

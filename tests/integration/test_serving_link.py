@@ -13,7 +13,7 @@ from controller.core.spec import app_name
 from controller.stats.tally import Arm
 from serving.link import Link
 from serving.outcome import Outcome
-from serving.recorder import Recorder
+from serving.recorder import Recorder, Vote
 from serving.routes import Route, RouteTable
 from tests.integration.postgres import PrivateServer, database_url, postgres_server, private_server
 from tests.integration.serving_world import LANE, LaneRows, until
@@ -165,12 +165,53 @@ def test_a_frozen_database_is_no_lease(tie: Callable[[str], Tied], private_serve
     assert tied.live()
 
 
+def test_a_user_votes_once_whichever_gateway_it_comes_to(tied: Tied, database_url: str) -> None:
+    """Two gateways that meet the same users at once count each of them once, together."""
+    users = [Vote("r-0001", number) for number in range(-50, 50)]
+    other = Recorder()
+    link = Link(database_url, "gw-other", RouteTable([]), other, lambda _: None, dict)
+    link.start()
+    for user in users:
+        for recorder in (tied.recorder, other):
+            ticket = recorder.assign_user("preview", 5, Arm.CANDIDATE, "a", user)
+            ticket.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}))
+    until("settled", lambda: not tied.recorder.claims() and not other.claims())
+    until("flushed", lambda: not tied.recorder.snapshot().rows and not other.snapshot().rows)
+    link.stop()
+    [counted] = tied.rows.tallies(5).arms[Arm.CANDIDATE].values()
+    assert counted.assigned == len(users)
+    assert counted.answered == 2 * len(users)
+
+
+def test_a_vote_survives_a_lost_answer(tied: Tied) -> None:
+    """A gateway that asks again for what it was granted gets it again; another one never does."""
+    with tied.rows.connection() as connection:
+        connection.execute("INSERT INTO votes VALUES ('r-0001', 1, 'gw-test'), ('r-0001', 2, 'gw-other')")
+    for user in (1, 2):
+        tied.recorder.assign_user("preview", 6, Arm.CANDIDATE, "a", Vote("r-0001", user))
+    until("flushed", lambda: tied.rows.tallies(6).assigned(Arm.CANDIDATE) == 1)
+    assert tied.recorder.claims() == []
+
+
+def test_votes_wait_for_a_database_that_is_away(tie: Callable[[str], Tied], private_server: PrivateServer) -> None:
+    """Nobody is counted twice or not at all because of an outage."""
+    tied = tie(private_server.url)
+    embedded.stop(private_server.folder)
+    for user in (1, 2, 1):
+        tied.recorder.assign_user("preview", 5, Arm.CANDIDATE, "a", Vote("r-0001", user))
+    assert len(tied.recorder.claims()) == 2
+    assert embedded.start(private_server.folder) == private_server.url
+    until("flushed", lambda: tied.rows.tallies(5).assigned(Arm.CANDIDATE) == 2)
+
+
 def test_a_gateway_may_not_write_what_it_obeys(tied: Tied) -> None:
     """The role under which it connects can't give itself a share, nor touch rollouts and audit."""
     with psycopg.connect(tied.url, autocommit=True, options="-c role=swapgate_gateway") as connection:
         for statement in (
             "UPDATE splits SET share = 1",
             "DELETE FROM tallies",
+            "DELETE FROM votes",
+            "UPDATE votes SET replica = 'gw-test'",
             "SELECT * FROM rollouts",
             "INSERT INTO audit DEFAULT VALUES",
             "SELECT * FROM tokens",

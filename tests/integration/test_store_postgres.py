@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -123,6 +124,19 @@ def test_splits_are_remembered(truth: PostgresTruth, token: int, rollout: Rollou
     assert second_s >= first_s
 
 
+def test_a_sticky_split_is_stored_and_one_from_before_them_is_read(
+    truth: PostgresTruth, token: int, rollout: Rollout, database_url: str
+) -> None:
+    """Gateways and replay read what was written; the history of older rollouts stays readable."""
+    sticky = replace(candidate_split(2, rollout), sticky=True)
+    truth.commit(Change(split=sticky), token)
+    [row] = truth.world().lanes
+    assert row.split == sticky
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE split_history SET value = (value::jsonb - 'sticky')::json")
+    assert [split.sticky for split, _ in truth.split_history("preview")] == [False, False]
+
+
 def test_a_split_carries_the_lanes_timeout(
     truth: PostgresTruth, token: int, rollout: Rollout, database_url: str
 ) -> None:
@@ -135,7 +149,7 @@ def test_a_split_carries_the_lanes_timeout(
 def test_pruning_forgets_only_what_nobody_needs(
     database_url: str, truth: PostgresTruth, token: int, rollout: Rollout
 ) -> None:
-    """Old tallies go unless an open rollout caused their split; silent gateways go with their acknowledgements."""
+    """Old tallies and votes go unless a rollout is open that needs them; silent gateways go with their acks."""
     gateways = PostgresGateways(database_url)
     now = int(truth.world().now_s)
     old, new = (now - 8 * DAY_S) // WINDOW_S, now // WINDOW_S
@@ -147,11 +161,13 @@ def test_pruning_forgets_only_what_nobody_needs(
         gateways.acknowledge("preview", 1, replica)
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE gateways SET seen_at = now() - interval '25 hours' WHERE replica = 'g1'")
+        connection.execute("INSERT INTO votes VALUES (%s, 1, 'g1'), ('r-9999', 1, 'g1')", [rollout.id])
     truth.prune()
     assert [(row.epoch, row.window) for row in truth.tallies("preview", (1, 9), 0)] == [(1, new), (2, old)]
     assert [gateway.replica for gateway in truth.world().gateways] == ["g2"]
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT replica FROM acks").fetchall() == [("g2",)]
+        assert connection.execute("SELECT rollout FROM votes").fetchall() == [(rollout.id,)]
     truth.commit(Change(rollout=moved(rollout, State.REJECTED)), token)
     truth.prune()
     assert [(row.epoch, row.window) for row in truth.tallies("preview", (1, 9), 0)] == [(1, new)]

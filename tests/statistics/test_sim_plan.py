@@ -11,7 +11,7 @@ from controller.core.policy import Budget, Criterion, Mode, Policy, Requires, St
 from controller.schema import POLICIES
 from controller.schema.scenario import Scenario, load_scenario
 from controller.sim.growth import Pace, growth, law_of
-from controller.sim.plan import make_plan
+from controller.sim.plan import Traffic, make_plan
 from controller.sim.run import Run
 from controller.sim.world import World
 
@@ -36,7 +36,7 @@ def images(scenario: Scenario, runs: int, outcome: str) -> float:
 
 def planned(scenario: Scenario) -> dict[str, Any]:
     history = World(replace(scenario, history_requests=20_000), 7, 0).history().tally()
-    return make_plan(scenario.policy, scenario.timeout_s, scenario.rate_per_s, history)
+    return make_plan(scenario.policy, scenario.timeout_s, Traffic(scenario.rate_per_s), history)
 
 
 @pytest.mark.parametrize(

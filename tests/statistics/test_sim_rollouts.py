@@ -25,7 +25,7 @@ def simulated(name: str, runs: int, seed: int, requests: int, jobs: int = 1) -> 
     return simulate(scenario, runs, seed, jobs)
 
 
-@pytest.mark.parametrize("name", ["boundary-10", "boundary-ramp"])
+@pytest.mark.parametrize("name", ["boundary-10", "boundary-ramp", "boundary-sticky"])
 def test_the_boundary_is_rarely_reverted(name: str) -> None:
     """Judged after each of 3,000 requests, a candidate at the edge of all eight limits stays within the budget."""
     found = simulated(name, 40, 11, 3_000)

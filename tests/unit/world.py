@@ -69,7 +69,7 @@ class Gateway:
         fresh = now_s < self.lease_until_s
         split = self.split
         key = f"{self.name}-{self.number}"
-        arm = assign(split.salt, key, split.share) if split.candidate and fresh else Arm.INCUMBENT
+        arm = assign(split, key) if split.candidate and fresh else Arm.INCUMBENT
         self.served.append((now_s, arm))
         if split.candidate and not fresh:
             return

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from controller.core.desired import desired
-from controller.core.policy import Mode
+from controller.core.policy import Assignment, Mode
 from controller.core.states import State
 from tests.unit.core.values import LANE, ROLLOUT
 
@@ -38,6 +38,20 @@ def test_baking_flips_the_arms():
     split = desired(LANE, replace(ROLLOUT, state=State.BAKING)).split
     assert (split.incumbent, split.candidate) == (ROLLOUT.candidate_app, ROLLOUT.incumbent_app)
     assert (split.share, split.flipped) == (0.02, True)
+
+
+def test_sticky_policies_are_sticky_where_users_see_the_candidate():
+    """A mirrored request spends nobody's vote; shares and the holdback keep users where they are."""
+    sticky = replace(ROLLOUT, policy=replace(ROLLOUT.policy, assignment=Assignment.STICKY))
+    for stage, state, expected in (
+        (0, State.OBSERVING, False),
+        (1, State.OBSERVING, True),
+        (2, State.AWAITING_APPROVAL, True),
+        (2, State.BAKING, True),
+        (2, State.REVERTING, False),
+    ):
+        assert desired(LANE, replace(sticky, state=state, stage=stage)).split.sticky is expected
+        assert not desired(LANE, replace(ROLLOUT, state=state, stage=stage)).split.sticky
 
 
 def test_promoted_serves_the_new_model_alone():

@@ -88,7 +88,7 @@ def test_stated_knobs_win_over_defaults(changed: Changed) -> None:
         ({"deadline_h": "72h"}, "deadline_h", "expected a number"),
         ({"on_deadline": "revrt"}, "on_deadline", 'unknown value "revrt"; did you mean revert? allowed: revert, hold'),
         ({"holdback": 0.5}, "holdback", "must be less than 0.5"),
-        ({"assignment": "sticky"}, "assignment", "sticky is not supported by this version; supported: request"),
+        ({"assignment": "user"}, "assignment", 'unknown value "user"; allowed: request, sticky'),
         ({"gate.min_repeats": 0}, "gate.min_repeats", "must be at least 1"),
         ({"gate": None}, "gate", "has no value"),
     ],

@@ -64,7 +64,7 @@ async def test_headers_tell_the_coin(gate: Gate) -> None:
     for _ in range(20):
         response = await gate.draw()
         request_id = response.headers["x-swapgate-request-id"]
-        assert response.headers["x-swapgate-arm"] == assign("salt", request_id, 0.5).value
+        assert response.headers["x-swapgate-arm"] == assign(route(0.5).split, request_id).value
         assert response.headers["x-swapgate-epoch"] == "3"
 
 

@@ -5,9 +5,10 @@ import math
 import pytest
 
 from controller.stats.bins import Axis, cell_of
-from controller.stats.tally import WINDOW_S, Arm
+from controller.stats.tally import ANSWERED, FAILED, REPEAT, UNDER_WAY, WINDOW_S, Arm
+from serving import recorder as recorder_module
 from serving.outcome import Outcome
-from serving.recorder import MAX_CLASSES, MAX_ROWS, OTHER_CLASS, Recorder, RowKey, WallClock
+from serving.recorder import MAX_CLASSES, MAX_ROWS, OTHER_CLASS, Recorder, RowKey, Ticket, Vote, WallClock
 from tests.unit.serving.worlds import tally_of
 
 
@@ -132,3 +133,106 @@ def test_the_watermark_is_the_clock_of_the_copy(recorder: Recorder, clock: Clock
     recorder.assign("preview", 1, Arm.INCUMBENT, "a")
     clock.now_s += 3.5
     assert recorder.snapshot().watermark_s == clock.now_s
+
+
+ADA, BOB = Vote("r-0001", 1), Vote("r-0001", 2)
+
+
+def by_user(recorder: Recorder, vote: Vote, *, lane: str = "preview") -> Ticket:
+    """Count a candidate request of a user."""
+    return recorder.assign_user(lane, 1, Arm.CANDIDATE, "a", vote)
+
+
+def test_a_claim_is_counted_when_it_is_granted_with_all_that_happened(recorder: Recorder) -> None:
+    """Before the database has said whose a vote is, nothing of it is evidence; then everything is, scores too."""
+    early, late = by_user(recorder, ADA), by_user(recorder, BOB)
+    early.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}, {"cost_usd": "unknown"}), score_follows=True)
+    assert recorder.claims() == [ADA, BOB]
+    recorder.settle([ADA, BOB], {ADA, BOB})
+    assert recorder.claims() == []
+    counted = tally_of(recorder, Arm.CANDIDATE)
+    assert (counted.assigned, counted.answered, counted.under_way) == (2, 1, 1)
+    assert counted.missing == {"cost_usd": {"unknown": 1}}
+    early.score("text_accuracy", 1.0)
+    late.resolve(Outcome({"latency_s": 1.0, "failure": 1.0}))
+    counted = tally_of(recorder, Arm.CANDIDATE)
+    assert counted.of("text_accuracy") == {200: 1}
+    assert counted.of("latency_s") == {cell_of(Axis.LOG, 1.0): 2}
+    assert counted.of("failure") == {ANSWERED: 1, FAILED: 1}
+    assert counted.of("invalid") == {0: 2}
+    assert counted.of(REPEAT) == {}
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+def test_a_denied_claim_is_no_evidence_but_an_answer(recorder: Recorder, *, resolved: bool) -> None:
+    """Who voted at another gateway was served all the same, and what users saw is counted."""
+    ticket = by_user(recorder, ADA)
+    if resolved:
+        ticket.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}), score_follows=True)
+        ticket.score("text_accuracy", None, "scorer_down")
+    recorder.settle([ADA], set())
+    counted = tally_of(recorder, Arm.CANDIDATE)
+    assert (counted.assigned, counted.under_way) == (0, 0 if resolved else 1)
+    if not resolved:
+        assert ticket.leads_nowhere
+        ticket.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}))
+    counted = tally_of(recorder, Arm.CANDIDATE)
+    assert (counted.assigned, counted.answered, counted.under_way) == (0, 1, 0)
+    assert set(counted.cells) == {REPEAT}
+    assert counted.missing == {}
+
+
+def test_a_user_votes_once(recorder: Recorder) -> None:
+    """Every request after the first one is served, counted as answered or not, and never judged."""
+    by_user(recorder, ADA)
+    second = by_user(recorder, ADA)
+    assert second.leads_nowhere
+    assert recorder.claims() == [ADA]
+    recorder.settle([ADA], {ADA})
+    by_user(recorder, ADA).resolve(Outcome({"latency_s": 1.0, "failure": 1.0}))
+    second.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}))
+    counted = tally_of(recorder, Arm.CANDIDATE)
+    assert counted.assigned == 1
+    assert counted.of(REPEAT) == {UNDER_WAY: 0, ANSWERED: 1, FAILED: 1}
+    assert recorder.claims() == []
+
+
+def test_a_new_rollout_hears_everybody_again(recorder: Recorder) -> None:
+    """A vote belongs to one rollout of one lane."""
+    for vote in (ADA, Vote("r-0002", 1)):
+        by_user(recorder, vote)
+        recorder.settle([vote], {vote})
+    by_user(recorder, Vote("r-0003", 1), lane="other")
+    assert tally_of(recorder, Arm.CANDIDATE).assigned == 2
+    assert recorder.claims() == [Vote("r-0003", 1)]
+
+
+def test_claims_hold_the_watermark_and_their_window(recorder: Recorder, clock: Clock) -> None:
+    """No window is read before its claims are settled, and a row that waits for one is not forgotten."""
+    by_user(recorder, ADA).resolve(Outcome({"latency_s": 1.0}))
+    recorder.assign("preview", 1, Arm.CANDIDATE, "a").resolve(Outcome({"latency_s": 1.0}))
+    claimed_s = clock.now_s
+    clock.now_s += 3 * WINDOW_S
+    snapshot = recorder.snapshot()
+    assert snapshot.watermark_s == claimed_s
+    recorder.flushed(snapshot)
+    recorder.settle([ADA], {ADA})
+    snapshot = recorder.snapshot()
+    assert snapshot.watermark_s == clock.now_s
+    assert tally_of(recorder, Arm.CANDIDATE).assigned == 2
+    recorder.flushed(snapshot)
+    by_user(recorder, ADA)
+    assert list(recorder.snapshot().rows) == [RowKey("preview", 1, int(clock.now_s // WINDOW_S))]
+
+
+def test_memory_of_claims_and_voters_is_bounded(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the claims that may wait nobody new votes; a forgotten voter is asked about again."""
+    monkeypatch.setattr(recorder_module, "MAX_CLAIMS", 2)
+    monkeypatch.setattr(recorder_module, "MAX_VOTERS", 2)
+    votes = [Vote("r-0001", number) for number in range(3)]
+    for vote in votes:
+        by_user(recorder, vote)
+    assert recorder.claims() == votes[:2]
+    recorder.settle(votes[:2], set(votes[:2]))
+    by_user(recorder, votes[0])
+    assert recorder.claims() == votes[:1]

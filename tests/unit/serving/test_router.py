@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from controller.core.assign import assign
+from controller.core.assign import assign, vote
 from controller.core.policy import Mode
 from controller.stats.bins import LOG_HIGHEST
 from controller.stats.tally import Arm
 from serving.calls import CallError, Reply
 from serving.providers.protocol import Ask, Fault
-from serving.recorder import Recorder
+from serving.recorder import Recorder, Vote
 from serving.router import MAX_MIRRORED, RETRY_SHARE, Answer, Router
 from serving.routes import Route, boot_route
 from serving.scoring import Score, Scoring
@@ -76,8 +76,34 @@ async def test_assigns_by_the_coin_of_salt_and_request_id() -> None:
     for _ in range(50):
         request_id = uuid.uuid4().hex
         answer = await world.router.answer(half, ASK, request_id)
-        assert answer.arm is assign(half.split.salt, request_id, 0.5)
+        assert answer.arm is assign(half.split, request_id)
     assert {INCUMBENT_APP, CANDIDATE_APP} == set(world.models.calls)
+
+
+async def test_a_sticky_split_keeps_a_user_on_an_arm() -> None:
+    """Whatever the request, the user's coin decides, at a larger share too; nobody else's does."""
+    world, half, most = World(), route(0.5, sticky=True), route(0.9, sticky=True)
+    for user in map(str, range(20)):
+        answers = [await world.router.answer(half, ASK, uuid.uuid4().hex, user) for _ in range(3)]
+        assert {answer.arm for answer in answers} == {assign(half.split, user)}
+        if answers[0].arm is Arm.CANDIDATE:
+            assert (await world.router.answer(most, ASK, uuid.uuid4().hex, user)).arm is Arm.CANDIDATE
+    votes = world.recorder.claims()
+    assert votes == [Vote("r-0001", vote("salt", user)) for user in map(str, range(20))]
+    world.recorder.settle(votes, set(votes))
+    assert sum(tally_of(world.recorder, arm).assigned for arm in Arm) == 20
+    assert sum(tally_of(world.recorder, arm).answered for arm in Arm) == len(world.models.calls)
+
+
+@pytest.mark.parametrize(("sticky", "user"), [(False, "ada"), (True, None), (True, "")])
+async def test_who_names_nobody_is_a_user_of_its_own(user: str | None, *, sticky: bool) -> None:
+    """Without a user, or without stickiness, every request has a coin and a vote."""
+    world, half = World(), route(0.5, sticky=sticky)
+    for _ in range(20):
+        request_id = uuid.uuid4().hex
+        assert (await world.router.answer(half, ASK, request_id, user)).arm is assign(half.split, request_id)
+    assert world.recorder.claims() == []
+    assert sum(tally_of(world.recorder, arm).assigned for arm in Arm) == 20
 
 
 async def test_a_stale_lease_serves_the_incumbent_and_counts_nothing() -> None:

@@ -49,9 +49,10 @@ def route(
     lease_s: float = FRESH_S,
     mode: Mode = Mode.SHARE,
     timeout_s: float = 1.0,
+    sticky: bool = False,
 ) -> Route:
     """A route with a candidate whose lease is fresh for `lease_s` from now on."""
-    split = Split("preview", epoch, INCUMBENT_APP, CANDIDATE_APP, share, mode, "salt")
+    split = Split("preview", epoch, INCUMBENT_APP, CANDIDATE_APP, share, mode, "salt", "r-0001", sticky=sticky)
     return Route(split, timeout_s, time.monotonic() + lease_s, INCUMBENT, CANDIDATE)
 
 

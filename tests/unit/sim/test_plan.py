@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from controller.cli.app import run
-from controller.core.policy import Criterion, Gate, Mode, Requires, Role, Stage
+from controller.core.policy import Assignment, Criterion, Gate, Mode, Requires, Role, Stage
 from controller.errors import UserError
 from controller.schema import POLICIES
 from controller.schema.scenario import load_scenario
-from controller.sim.plan import make_plan
+from controller.sim.plan import Traffic, make_plan
 from controller.sim.world import World
 from controller.stats.tally import Arm, WindowTally
 from tests.unit.world import World as LoopWorld
@@ -23,8 +23,10 @@ WORLD = load_scenario(SCENARIO)
 HISTORY = World(WORLD, 1, 0).history().tally()
 
 
-def plan(rate_per_s: float = 5.0, history: WindowTally = HISTORY, **changes: Any) -> dict[str, Any]:
-    return make_plan(replace(WORLD.policy, **changes), WORLD.timeout_s, rate_per_s, history)
+def plan(
+    rate_per_s: float = 5.0, history: WindowTally = HISTORY, *, per_user: float = 1.0, **changes: Any
+) -> dict[str, Any]:
+    return make_plan(replace(WORLD.policy, **changes), WORLD.timeout_s, Traffic(rate_per_s, per_user), history)
 
 
 def test_more_images_find_smaller_changes() -> None:
@@ -85,7 +87,7 @@ def test_the_gate_is_counted() -> None:
     gate = Gate("core", "", 3, 12, (1,), None, ())
     found = plan(gate=gate)["gate"]
     assert (found["suite"], found["prompts"], found["least"]["images"]) == ("core", None, None)
-    found = make_plan(replace(WORLD.policy, gate=gate), WORLD.timeout_s, 5.0, HISTORY, prompts=100)["gate"]
+    found = make_plan(replace(WORLD.policy, gate=gate), WORLD.timeout_s, Traffic(5.0), HISTORY, prompts=100)["gate"]
     assert (found["least"]["images"], found["most"]["images"]) == (600, 2400)
     assert found["least"]["seconds"] == pytest.approx(600 * 0.89, rel=0.03)
     assert found["least"]["usd_at_the_incumbents_cost"] == pytest.approx(600 * 0.128, rel=0.03)
@@ -98,7 +100,7 @@ def test_blocks_take_time_and_noise() -> None:
 
     def images(rate_per_s: float, sigma: float = 0.0) -> float:
         policy = replace(WORLD.policy, criteria=(block,), stages=(Stage(Mode.SHARE, 0.5, 1, Requires.PASS),))
-        found = make_plan(policy, WORLD.timeout_s, rate_per_s, HISTORY, sigma=sigma)
+        found = make_plan(policy, WORLD.timeout_s, Traffic(rate_per_s), HISTORY, sigma=sigma)
         return found["decide"]["criteria"]["latency p50 by blocks"]["mean"]
 
     assert images(10.0) == pytest.approx(2 * images(5.0), rel=0.3)
@@ -113,6 +115,18 @@ def test_a_criterion_may_ask_for_more_images() -> None:
     dry = plan(criteria=(replace(first, role=Role.DRY_RUN), *rest))
     assert first.title not in dry["decide"]["criteria"]
     assert dry["criteria"][0]["smallest_change"] == plan()["criteria"][0]["smallest_change"]
+
+
+def test_stickiness_has_a_price() -> None:
+    """Where only first requests count, shares take longer and show more; mirrored images and what is found do not."""
+    one, four = plan(), plan(per_user=4.0, assignment=Assignment.STICKY)
+    assert four["criteria"] == one["criteria"]
+    assert four["shadow"] == one["shadow"]
+    shadow_h = one["shadow"]["seconds"] / 3600
+    assert four["decide"]["hours"]["mean"] - shadow_h == pytest.approx(4 * (one["decide"]["hours"]["mean"] - shadow_h))
+    assert four["regressions"][0]["users_see"] > 3.5 * one["regressions"][0]["users_see"]
+    assert "one request in 4 is evidence" in four["warnings"][-1]
+    assert "say --requests-per-user" in plan(assignment=Assignment.STICKY)["warnings"][-1]
 
 
 def test_the_command_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:

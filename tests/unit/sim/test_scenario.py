@@ -46,6 +46,8 @@ def test_scenarios_that_ship_are_sound(path: Path) -> None:
         ({"arms.incumbent.like": "incumbent"}, "arms.incumbent.like", "the incumbent is where the other starts"),
         ({"arms.incumbent.from_image": 5}, "arms.incumbent.from_image", "only the candidate has a first image"),
         ({"classes": [{"name": "a", "share": 0.5}]}, "classes", "the share of all classes must add up to 1"),
+        ({"assignment": "sticky"}, "file", "needs `users`: the assignment is sticky"),
+        ({"users": {"count": 0}}, "users.count", "must be at least 1"),
         ({"arms.incumbent.failure_rate": 1.5}, "arms.incumbent.failure_rate", "must be at most 1"),
     ],
 )

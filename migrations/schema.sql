@@ -201,7 +201,7 @@ CREATE TABLE public.tokens (
 CREATE TABLE public.votes (
     rollout text NOT NULL,
     voter bigint NOT NULL,
-    replica text NOT NULL
+    request uuid NOT NULL
 );
 ALTER TABLE ONLY public.acks
     ADD CONSTRAINT acks_pkey PRIMARY KEY (lane, epoch, replica);

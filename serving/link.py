@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 import psycopg
@@ -47,18 +48,19 @@ SELECT lane, epoch, incumbent, candidate, share, mode, salt, rollout, flipped, s
 """
 _SPECS: Final = "SELECT left(digest, 12) AS prefix, spec FROM models WHERE left(digest, 12) = ANY(%s)"
 _ACK: Final = "INSERT INTO acks (lane, epoch, replica) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
-# In order, so that two gateways never wait for each other; committed by itself, because what is asked again after an
-# answer was lost must find the votes that were granted.
+# In order, so that two gateways never wait for each other; committed by itself, because who asks again after an answer
+# was lost must find the votes that were granted.
 _CLAIM: Final = """
-INSERT INTO votes (rollout, voter, replica)
-SELECT rollout, voter, %s FROM jsonb_to_recordset(%s::jsonb) AS given (rollout text, voter bigint)
+INSERT INTO votes (rollout, voter, request)
+SELECT rollout, voter, request
+  FROM jsonb_to_recordset(%s::jsonb) AS given (rollout text, voter bigint, request uuid)
  ORDER BY rollout, voter
     ON CONFLICT DO NOTHING
 """
 _GRANTED: Final = """
-SELECT rollout, voter
-  FROM jsonb_to_recordset(%s::jsonb) AS given (rollout text, voter bigint) JOIN votes USING (rollout, voter)
- WHERE replica = %s
+SELECT rollout, voter, request
+  FROM jsonb_to_recordset(%s::jsonb) AS given (rollout text, voter bigint, request uuid)
+  JOIN votes USING (rollout, voter, request)
 """
 _TALLIES: Final = """
 INSERT INTO tallies (lane, epoch, window_no, replica, tally)
@@ -166,14 +168,14 @@ class Link(threading.Thread):
         self._recorder.flushed(snapshot)
 
     def _claim(self, connection: Connection) -> None:
-        """Ask the database which users vote here for the first time, and have them counted."""
+        """Ask the database which requests are their users' votes, and have them counted."""
         votes = self._recorder.claims()
         if not votes:
             return
-        asked = json.dumps([{"rollout": vote.rollout, "voter": vote.user} for vote in votes])
-        connection.execute(_CLAIM, (self._replica, asked))
-        rows = connection.execute(_GRANTED, (asked, self._replica)).fetchall()
-        self._recorder.settle(votes, {Vote(row["rollout"], row["voter"]) for row in rows})
+        asked = json.dumps([asdict(vote) for vote in votes])
+        connection.execute(_CLAIM, (asked,))
+        rows = connection.execute(_GRANTED, (asked,)).fetchall()
+        self._recorder.settle(votes, {Vote(row["rollout"], row["voter"], row["request"].hex) for row in rows})
 
     def _learn_specs(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         wanted = {_prefix(row[arm]) for row in rows for arm in ("incumbent", "candidate") if row[arm]}

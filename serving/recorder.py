@@ -64,10 +64,11 @@ class RowKey:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What a user has one of in a rollout; `user` is a keyed hash (`core.assign.vote`)."""
+    """What a user has one of in a rollout: a request; `voter` is a keyed hash of the user (`core.assign.voter`)."""
 
     rollout: str
-    user: int
+    voter: int
+    request: str
 
 
 @dataclass(slots=True)
@@ -228,7 +229,7 @@ class Recorder:
         self._rows: dict[RowKey, _Row] = {}
         self._classes: dict[str, set[str]] = {}
         self._claims: dict[Vote, _Claim] = {}  # in order of time
-        self._voters: dict[str, tuple[str, set[int]]] = {}  # lane -> rollout, users
+        self._voters: dict[str, tuple[str, set[int]]] = {}  # lane -> rollout, who voted or claims to
 
     def assign(self, lane: str, epoch: int, arm: Arm, request_class: str) -> Ticket:
         """Count a request as assigned, in the window of now."""
@@ -312,13 +313,13 @@ class Recorder:
 
     def _votes_now(self, lane: str, vote: Vote) -> bool:
         """Say whether a request may be its user's vote, and remember the user."""
-        rollout, users = self._voters.get(lane, ("", set()))
-        if rollout != vote.rollout or len(users) >= MAX_VOTERS:
-            users = set()
-            self._voters[lane] = vote.rollout, users
-        if vote.user in users or vote in self._claims or len(self._claims) >= MAX_CLAIMS:
+        rollout, voters = self._voters.get(lane, (None, set()))
+        if rollout != vote.rollout or len(voters) >= MAX_VOTERS:
+            voters = set()
+            self._voters[lane] = vote.rollout, voters
+        if vote.voter in voters or len(self._claims) >= MAX_CLAIMS:
             return False
-        users.add(vote.user)
+        voters.add(vote.voter)
         return True
 
     def _class(self, lane: str, request_class: str) -> str:

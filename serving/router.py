@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.core.assign import assign, vote
+from controller.core.assign import assign, voter
 from controller.core.policy import Mode
 from controller.core.spec import digest_of
 from controller.stats.tally import Arm
@@ -139,8 +139,8 @@ class Router:
             text = self._scoring.applies(ask.prompt)
             kind = request_class(len(ask.seeds), ask.width_px, ask.height_px, text=text)
             if user:
-                whose = Vote(split.rollout or "", vote(split.salt, user))
-                ticket = self._recorder.assign_user(split.lane, split.epoch, arm, kind, whose)
+                vote = Vote(split.rollout or "", voter(split.salt, user), request_id)
+                ticket = self._recorder.assign_user(split.lane, split.epoch, arm, kind, vote)
             else:
                 ticket = self._recorder.assign(split.lane, split.epoch, arm, kind)
         return _Turn(route, ask, arm, ticket, now_s)

@@ -31,6 +31,7 @@ def load(
     max_in_flight: int = typer.Option(
         64, min=1, max=10_000, help="More awaited answers: further requests are dropped."
     ),
+    users: int | None = typer.Option(None, min=1, help="Let each request name one of so many users."),
     record: Path | None = typer.Option(None, help="Write a JSON line per answer to this file."),
     url: str | None = typer.Option(None, help="Another gateway than the local platform's."),
     output: Output = OUTPUT,
@@ -41,7 +42,7 @@ def load(
     from controller.cli.traffic import Plan, Traffic
 
     target = url or gateway_here()
-    plan = Plan(target.rstrip("/"), lane, rate, duration, count, seed, max_in_flight)
+    plan = Plan(target.rstrip("/"), lane, rate, duration, count, seed, max_in_flight, users)
     with record.open("w") if record else nullcontext() as file:
         traffic = Traffic(plan, file)
         with showing(traffic, output):

@@ -64,7 +64,10 @@ class ArmStats:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send: a rate in requests a second, at most `count` of them within `duration_s` (None: no end)."""
+    """What to send: a rate in requests a second, at most `count` of them within `duration_s` (None: no end).
+
+    `users`: each request names one of so many, drawn evenly; None: it names nobody.
+    """
 
     url: str
     lane: str
@@ -73,6 +76,7 @@ class Plan:
     count: int | None
     seed: int
     max_in_flight: int = 64
+    users: int | None = None
 
 
 class Traffic:
@@ -127,11 +131,14 @@ class Traffic:
             task.add_done_callback(in_flight.discard)
 
     def _body(self) -> dict[str, Any]:
-        return {
+        body = {
             "model": self.plan.lane,
             "prompt": self._random.choice(self._prompts),
             "seed": self._random.randrange(2**31),
         }
+        if self.plan.users is not None:
+            body["user"] = f"user-{self._random.randrange(self.plan.users)}"
+        return body
 
     async def _ask(self, client: Any, body: dict[str, Any]) -> None:
         import httpx

@@ -31,7 +31,7 @@ def assign(split: Split, key: str) -> Arm:
     return Arm.CANDIDATE if chosen else Arm.INCUMBENT
 
 
-def vote(salt: str, user: str) -> int:
+def voter(salt: str, user: str) -> int:
     """Return 64 bits (signed) that stand for a user in one rollout and say nothing about who it is."""
     digest = blake2b(user.encode(), digest_size=8, key=salt.encode()[:64], person=b"vote").digest()
     return int.from_bytes(digest, "big", signed=True)

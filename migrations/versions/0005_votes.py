@@ -8,13 +8,13 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-# A voter is a hash under the rollout's secret salt: who it is can't be read here.
+# A voter is a hash under the rollout's secret salt: who it is can't be read here. The request is the one that votes.
 SCHEMA = """
 ALTER TABLE splits ADD COLUMN sticky boolean NOT NULL DEFAULT false;
 CREATE TABLE votes (
     rollout     text NOT NULL,
     voter       bigint NOT NULL,
-    replica     text NOT NULL,
+    request     uuid NOT NULL,
     PRIMARY KEY (rollout, voter)
 );
 """

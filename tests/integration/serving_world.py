@@ -87,14 +87,16 @@ class LaneRows:
         with psycopg.connect(self.database_url, autocommit=True, row_factory=dict_row) as connection:
             yield connection
 
-    def split(self, candidate: str | None, share: float, *, mode: str = "share", lease_s: float = 600.0) -> int:
+    def split(
+        self, candidate: str | None, share: float, *, mode: str = "share", lease_s: float = 600.0, sticky: bool = False
+    ) -> int:
         """Write the next split, wait until every gateway has acknowledged it, and return its epoch."""
         with self.connection() as connection:
             row = connection.execute(
-                "UPDATE splits SET epoch = epoch + 1, candidate = %s, share = %s, mode = %s,"
+                "UPDATE splits SET epoch = epoch + 1, candidate = %s, share = %s, mode = %s, sticky = %s,"
                 " lease_until = clock_timestamp() + make_interval(secs => %s) WHERE lane = 'preview'"
                 " RETURNING epoch",
-                [candidate, share, mode, lease_s],
+                [candidate, share, mode, sticky, lease_s],
             ).fetchone()
             assert row is not None
             connection.execute("SELECT pg_notify('swapgate_split', 'preview')")
@@ -133,9 +135,9 @@ class ServedLane(LaneRows):
         status = self.fleet.status().get(name)
         return status.phase if status else "absent"
 
-    def draw(self, client: httpx.Client, prompt: str = "a red square") -> httpx.Response:
+    def draw(self, client: httpx.Client, prompt: str = "a red square", **more: Any) -> httpx.Response:
         """Ask for one image."""
-        return client.post(self.url + PATH, json={"model": "preview", "prompt": prompt}, timeout=30.0)
+        return client.post(self.url + PATH, json={"model": "preview", "prompt": prompt, **more}, timeout=30.0)
 
     @contextmanager
     def traffic(self, clients: int = 3) -> Iterator[Traffic]:

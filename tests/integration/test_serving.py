@@ -99,6 +99,29 @@ def _scored(lane: ServedLane, epoch: int, sent: int):
     return merged if done + lost == sent and done else None
 
 
+def test_a_user_stays_on_an_arm_and_votes_once_over_both_gateways(lane: ServedLane, good: str) -> None:
+    """Whichever replica answers, a user's arm is the same, the first request is the vote, and all answers are seen."""
+    epoch, users, rounds = lane.split(good, 0.5, sticky=True), 20, 6
+    arms: dict[int, list[str]] = {user: [] for user in range(users)}
+    for _ in range(rounds):
+        for user, seen in arms.items():
+            with httpx.Client() as client:  # a connection of its own, so that replicas take turns
+                seen.append(lane.draw(client, user=f"user-{user}").headers["x-swapgate-arm"])
+    assert {len(set(seen)) for seen in arms.values()} == {1}
+
+    def counted():
+        tally = lane.tallies(epoch)
+        classes = [tally for names in tally.arms.values() for tally in names.values()]
+        return tally if sum(item.answered for item in classes) == users * rounds else None
+
+    tally = until("every answer counted", counted)
+    for arm in Arm:
+        assert tally.assigned(arm) == sum(seen[0] == arm for seen in arms.values())
+    with lane.connection() as connection:
+        replicas = connection.execute("SELECT DISTINCT replica FROM tallies WHERE epoch = %s", [epoch]).fetchall()
+    assert len(replicas) == GATEWAYS
+
+
 def test_gateways_report_their_watermark_and_epoch(lane: ServedLane, good: str) -> None:
     """The watermark follows the wall clock within seconds, and the epochs are the applied ones."""
     epoch = lane.split(good, 0.5)

@@ -1,6 +1,7 @@
 """The gateway's tie to a real PostgreSQL: fenced, leased by the database's clock, and never in a hurry to forget."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -71,6 +72,10 @@ def tie() -> Iterator[Callable[[str], Tied]]:
 @pytest.fixture
 def tied(tie: Callable[[str], Tied], database_url: str) -> Tied:
     return tie(database_url)
+
+
+def vote_of(user: int) -> Vote:
+    return Vote("r-0001", user, uuid.uuid4().hex)
 
 
 def test_a_split_is_applied_and_acknowledged(tied: Tied) -> None:
@@ -167,13 +172,13 @@ def test_a_frozen_database_is_no_lease(tie: Callable[[str], Tied], private_serve
 
 def test_a_user_votes_once_whichever_gateway_it_comes_to(tied: Tied, database_url: str) -> None:
     """Two gateways that meet the same users at once count each of them once, together."""
-    users = [Vote("r-0001", number) for number in range(-50, 50)]
+    users = range(-50, 50)
     other = Recorder()
     link = Link(database_url, "gw-other", RouteTable([]), other, lambda _: None, dict)
     link.start()
     for user in users:
         for recorder in (tied.recorder, other):
-            ticket = recorder.assign_user("preview", 5, Arm.CANDIDATE, "a", user)
+            ticket = recorder.assign_user("preview", 5, Arm.CANDIDATE, "a", vote_of(user))
             ticket.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}))
     until("settled", lambda: not tied.recorder.claims() and not other.claims())
     until("flushed", lambda: not tied.recorder.snapshot().rows and not other.snapshot().rows)
@@ -184,11 +189,14 @@ def test_a_user_votes_once_whichever_gateway_it_comes_to(tied: Tied, database_ur
 
 
 def test_a_vote_survives_a_lost_answer(tied: Tied) -> None:
-    """A gateway that asks again for what it was granted gets it again; another one never does."""
+    """A request that asks again for what it was granted gets it again; another one of that user never does."""
     with tied.rows.connection() as connection:
-        connection.execute("INSERT INTO votes VALUES ('r-0001', 1, 'gw-test'), ('r-0001', 2, 'gw-other')")
-    for user in (1, 2):
-        tied.recorder.assign_user("preview", 6, Arm.CANDIDATE, "a", Vote("r-0001", user))
+        mine, others = vote_of(1), vote_of(2)
+        connection.execute(
+            "INSERT INTO votes VALUES ('r-0001', 1, %s), ('r-0001', 2, gen_random_uuid())", [mine.request]
+        )
+    for vote in (mine, others):
+        tied.recorder.assign_user("preview", 6, Arm.CANDIDATE, "a", vote)
     until("flushed", lambda: tied.rows.tallies(6).assigned(Arm.CANDIDATE) == 1)
     assert tied.recorder.claims() == []
 
@@ -198,7 +206,7 @@ def test_votes_wait_for_a_database_that_is_away(tie: Callable[[str], Tied], priv
     tied = tie(private_server.url)
     embedded.stop(private_server.folder)
     for user in (1, 2, 1):
-        tied.recorder.assign_user("preview", 5, Arm.CANDIDATE, "a", Vote("r-0001", user))
+        tied.recorder.assign_user("preview", 5, Arm.CANDIDATE, "a", vote_of(user))
     assert len(tied.recorder.claims()) == 2
     assert embedded.start(private_server.folder) == private_server.url
     until("flushed", lambda: tied.rows.tallies(5).assigned(Arm.CANDIDATE) == 2)
@@ -211,7 +219,7 @@ def test_a_gateway_may_not_write_what_it_obeys(tied: Tied) -> None:
             "UPDATE splits SET share = 1",
             "DELETE FROM tallies",
             "DELETE FROM votes",
-            "UPDATE votes SET replica = 'gw-test'",
+            "UPDATE votes SET voter = 1",
             "SELECT * FROM rollouts",
             "INSERT INTO audit DEFAULT VALUES",
             "SELECT * FROM tokens",

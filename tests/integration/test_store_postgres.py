@@ -161,7 +161,9 @@ def test_pruning_forgets_only_what_nobody_needs(
         gateways.acknowledge("preview", 1, replica)
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE gateways SET seen_at = now() - interval '25 hours' WHERE replica = 'g1'")
-        connection.execute("INSERT INTO votes VALUES (%s, 1, 'g1'), ('r-9999', 1, 'g1')", [rollout.id])
+        connection.execute(
+            "INSERT INTO votes VALUES (%s, 1, gen_random_uuid()), ('r-9999', 1, gen_random_uuid())", [rollout.id]
+        )
     truth.prune()
     assert [(row.epoch, row.window) for row in truth.tallies("preview", (1, 9), 0)] == [(1, new), (2, old)]
     assert [gateway.replica for gateway in truth.world().gateways] == ["g2"]

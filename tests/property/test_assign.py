@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.assign import assign, draw, vote
+from controller.core.assign import assign, draw, voter
 from controller.core.split import Split
 from controller.stats.tally import Arm
 
@@ -57,7 +57,7 @@ def test_a_holdback_is_as_large_as_it_says():
 
 def test_a_voter_is_another_in_another_rollout():
     """A vote says neither who it is nor that two rollouts heard the same user, and is no second look at the coin."""
-    assert vote("one", "ada") == vote("one", "ada")
-    assert len({vote(salt, user) for salt in ("one", "two") for user in ("ada", "bob")}) == 4
-    assert vote("one", "ada") != int(draw("one", "ada") * 2**56)
-    assert all(-(2**63) <= vote("one", f"user-{number}") < 2**63 for number in range(1000))
+    assert voter("one", "ada") == voter("one", "ada")
+    assert len({voter(salt, user) for salt in ("one", "two") for user in ("ada", "bob")}) == 4
+    assert voter("one", "ada") != int(draw("one", "ada") * 2**56)
+    assert all(-(2**63) <= voter("one", f"user-{number}") < 2**63 for number in range(1000))

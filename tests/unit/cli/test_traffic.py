@@ -75,6 +75,16 @@ def test_the_seed_decides_what_is_asked() -> None:
     assert asked[0] == asked[1]
 
 
+def test_users_come_again() -> None:
+    """With `users`, every request names one of so many; without, it names nobody."""
+    with _gateway() as url:
+        _run(url, count=30, rate_per_s=500.0, users=3)
+        assert {body["user"] for body in _Gateway.bodies} == {"user-0", "user-1", "user-2"}
+        _Gateway.bodies.clear()
+        _run(url, count=3)
+        assert not any("user" in body for body in _Gateway.bodies)
+
+
 def test_a_full_house_drops_instead_of_waiting() -> None:
     """With `max_in_flight` answers awaited, further requests are counted as dropped and never sent."""
     with _gateway() as url:

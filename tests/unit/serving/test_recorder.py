@@ -1,6 +1,7 @@
 """Tallies: cumulative, by the window of assignment, complete up to the watermark, nothing lost or counted twice."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_the_watermark_is_the_clock_of_the_copy(recorder: Recorder, clock: Clock
     assert recorder.snapshot().watermark_s == clock.now_s
 
 
-ADA, BOB = Vote("r-0001", 1), Vote("r-0001", 2)
+ADA, BOB = Vote("r-0001", 1, "a"), Vote("r-0001", 2, "b")
 
 
 def by_user(recorder: Recorder, vote: Vote, *, lane: str = "preview") -> Ticket:
@@ -185,11 +186,11 @@ def test_a_denied_claim_is_no_evidence_but_an_answer(recorder: Recorder, *, reso
 def test_a_user_votes_once(recorder: Recorder) -> None:
     """Every request after the first one is served, counted as answered or not, and never judged."""
     by_user(recorder, ADA)
-    second = by_user(recorder, ADA)
+    second = by_user(recorder, replace(ADA, request="b"))
     assert second.leads_nowhere
     assert recorder.claims() == [ADA]
     recorder.settle([ADA], {ADA})
-    by_user(recorder, ADA).resolve(Outcome({"latency_s": 1.0, "failure": 1.0}))
+    by_user(recorder, replace(ADA, request="c")).resolve(Outcome({"latency_s": 1.0, "failure": 1.0}))
     second.resolve(Outcome({"latency_s": 1.0, "failure": 0.0}))
     counted = tally_of(recorder, Arm.CANDIDATE)
     assert counted.assigned == 1
@@ -199,12 +200,12 @@ def test_a_user_votes_once(recorder: Recorder) -> None:
 
 def test_a_new_rollout_hears_everybody_again(recorder: Recorder) -> None:
     """A vote belongs to one rollout of one lane."""
-    for vote in (ADA, Vote("r-0002", 1)):
+    for vote in (ADA, Vote("r-0002", 1, "a")):
         by_user(recorder, vote)
         recorder.settle([vote], {vote})
-    by_user(recorder, Vote("r-0003", 1), lane="other")
+    by_user(recorder, Vote("r-0003", 1, "a"), lane="other")
     assert tally_of(recorder, Arm.CANDIDATE).assigned == 2
-    assert recorder.claims() == [Vote("r-0003", 1)]
+    assert recorder.claims() == [Vote("r-0003", 1, "a")]
 
 
 def test_claims_hold_the_watermark_and_their_window(recorder: Recorder, clock: Clock) -> None:
@@ -229,10 +230,11 @@ def test_memory_of_claims_and_voters_is_bounded(recorder: Recorder, monkeypatch:
     """Beyond the claims that may wait nobody new votes; a forgotten voter is asked about again."""
     monkeypatch.setattr(recorder_module, "MAX_CLAIMS", 2)
     monkeypatch.setattr(recorder_module, "MAX_VOTERS", 2)
-    votes = [Vote("r-0001", number) for number in range(3)]
+    votes = [Vote("r-0001", number, f"{number}") for number in range(3)]
     for vote in votes:
         by_user(recorder, vote)
     assert recorder.claims() == votes[:2]
     recorder.settle(votes[:2], set(votes[:2]))
-    by_user(recorder, votes[0])
-    assert recorder.claims() == votes[:1]
+    again = replace(votes[0], request="again")
+    by_user(recorder, again)
+    assert recorder.claims() == [again]

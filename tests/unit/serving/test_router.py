@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from controller.core.assign import assign, vote
+from controller.core.assign import assign, voter
 from controller.core.policy import Mode
 from controller.stats.bins import LOG_HIGHEST
 from controller.stats.tally import Arm
 from serving.calls import CallError, Reply
 from serving.providers.protocol import Ask, Fault
-from serving.recorder import Recorder, Vote
+from serving.recorder import Recorder
 from serving.router import MAX_MIRRORED, RETRY_SHARE, Answer, Router
 from serving.routes import Route, boot_route
 from serving.scoring import Score, Scoring
@@ -89,7 +89,9 @@ async def test_a_sticky_split_keeps_a_user_on_an_arm() -> None:
         if answers[0].arm is Arm.CANDIDATE:
             assert (await world.router.answer(most, ASK, uuid.uuid4().hex, user)).arm is Arm.CANDIDATE
     votes = world.recorder.claims()
-    assert votes == [Vote("r-0001", vote("salt", user)) for user in map(str, range(20))]
+    assert [(vote.rollout, vote.voter) for vote in votes] == [
+        ("r-0001", voter("salt", str(user))) for user in range(20)
+    ]
     world.recorder.settle(votes, set(votes))
     assert sum(tally_of(world.recorder, arm).assigned for arm in Arm) == 20
     assert sum(tally_of(world.recorder, arm).answered for arm in Arm) == len(world.models.calls)

@@ -49,7 +49,6 @@ def plan(
 
     The smallest change stands for 10 to 5,000 candidate images, counted over the stages when each ends early.
     """
-    from controller.core.policy import Assignment
     from controller.schema import POLICIES, load_candidate, load_policy
     from controller.sim.plan import Traffic, make_plan
 
@@ -61,7 +60,7 @@ def plan(
     if not per_s:
         raise UserError(f"no request reached lane {candidate.lane} lately; give --rate, in requests a second")
     prompts, unread = _prompts(frozen, candidate.lane, policies, file.parent)
-    traffic = Traffic(per_s, requests_per_user if frozen.assignment is Assignment.STICKY else 1.0)
+    traffic = Traffic(per_s, requests_per_user if frozen.is_sticky else 1.0)
     found = make_plan(frozen, record.timeout_s, traffic, record.history, sigma=record.sigma, prompts=prompts)
     found["warnings"] += unread
     found = {"candidate": candidate.name, "lane": candidate.lane, "record": record.source, **found}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controller.core.bench import Bench
 from controller.core.lane import Lane
-from controller.core.policy import Assignment, Mode
+from controller.core.policy import Mode
 from controller.core.rollout import Rollout
 from controller.core.spec import ModelSpec, app_name
 from controller.core.split import Split
@@ -56,7 +56,7 @@ def _with_candidate(rollout: Rollout, candidate: str, share: float, mode: Mode) 
         salt=rollout.salt,
         rollout=rollout.id,
         # Nobody sees a mirrored answer, so there is nothing to stick to, and no vote is spent on it.
-        sticky=mode is Mode.SHARE and rollout.policy.assignment is Assignment.STICKY,
+        sticky=mode is Mode.SHARE and rollout.policy.is_sticky,
     )
 
 
@@ -72,5 +72,5 @@ def _flipped(rollout: Rollout) -> Split:
         salt=rollout.salt,
         rollout=rollout.id,
         flipped=True,
-        sticky=rollout.policy.assignment is Assignment.STICKY,
+        sticky=rollout.policy.is_sticky,
     )

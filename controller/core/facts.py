@@ -156,7 +156,8 @@ def _starved(rollout: Rollout, facts: Facts) -> Event | None:
     silent_s = facts.now_s - max(rollout.entered_at_s, last_s or 0.0)
     if silent_s <= rollout.policy.evidence_timeout_s:
         return None
-    return Event(Kind.STARVED, facts.now_s, f"no evidence for {silent_s:.0f} s: no verdict on the candidate")
+    hint = "; the assignment is sticky, so users who have voted are none" if rollout.policy.is_sticky else ""
+    return Event(Kind.STARVED, facts.now_s, f"no evidence for {silent_s:.0f} s: no verdict on the candidate{hint}")
 
 
 def _wish(_rollout: Rollout, facts: Facts) -> Event | None:

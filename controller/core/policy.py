@@ -222,6 +222,11 @@ class Policy:
         )
 
     @property
+    def is_sticky(self) -> bool:
+        """Say whether users, not requests, are assigned."""
+        return self.assignment is Assignment.STICKY
+
+    @property
     def digest(self) -> Digest:
         """Return the SHA-256 (hex) of the policy's canonical JSON."""
         return digest_of(self.to_json())

@@ -244,7 +244,7 @@ def parse_scenario(document: Document, base: Path, policies: Path = POLICIES) ->
     policy = load_policy(file.policy, policies, base)
     scenario = file.core(base, policy)
     problems = [document.problem(("arms", arm), text) for arm, text in _unmeasured(scenario)]
-    if scenario.policy.assignment is Assignment.STICKY and scenario.users is None:
+    if scenario.policy.is_sticky and scenario.users is None:
         problems.append(document.problem((), "needs `users`: the assignment is sticky, so it matters who comes again"))
     if problems:
         raise InvalidFileError(tuple(problems))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from controller.core import judge as core
-from controller.core.policy import Assignment, Criterion, Mode, Policy, Role, Stage
+from controller.core.policy import Criterion, Mode, Policy, Role, Stage
 from controller.core.verdict import allowed_text
 from controller.sim.growth import Growth, Law, Pace, changed, growth, is_tested, law_of, log_harm_needed
 from controller.sim.passage import RUNS, passages
@@ -311,7 +311,7 @@ def _silences(policy: Policy, traffic: Traffic) -> list[str]:
 
 
 def _sticky(policy: Policy, traffic: Traffic) -> list[str]:
-    if policy.assignment is not Assignment.STICKY:
+    if not policy.is_sticky:
         return []
     if traffic.per_user <= 1:
         return ["the assignment is sticky, so only a user's first request is evidence; say --requests-per-user"]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from controller.core.facts import Check, Facts, Phase, Wish, observe, obstacles
-from controller.core.policy import Gate, OnDeadline
+from controller.core.policy import Assignment, Gate, OnDeadline
 from controller.core.states import Kind, State
 from tests.unit.core.values import NOTHING, POLICY, ROLLOUT, assessment
 
@@ -115,6 +115,16 @@ def test_starved_of_evidence():
     assert kind(rollout, replace(READY, now_s=1000.0 + late, assessment=assessment())) is Kind.STARVED
     fresh = assessment(last_evidence_s=1000.0 + late - 5)
     assert kind(rollout, replace(READY, now_s=1000.0 + late, assessment=fresh)) is None
+
+
+def test_a_lane_whose_users_have_all_voted_is_told_so():
+    """Where users vote once, silence may be theirs, and the sentence says it."""
+    facts = replace(READY, now_s=1001.0 + POLICY.evidence_timeout_s, assessment=assessment())
+    sticky = replace(POLICY, assignment=Assignment.STICKY)
+    for policy, said in ((POLICY, False), (sticky, True)):
+        event = observe(replace(observing(policy=policy), entered_at_s=1000.0), facts)
+        assert event is not None
+        assert ("users who have voted" in event.reason) is said
 
 
 def test_deadline_reverts_or_holds_as_declared():

@@ -31,7 +31,11 @@ def rollout_view(
         **rollout_row(rollout),
         "candidate": _model(rollout, "candidate"),
         "incumbent": _model(rollout, "incumbent"),
-        "policy": {"name": rollout.policy.name, "digest": rollout.policy.digest},
+        "policy": {
+            "name": rollout.policy.name,
+            "digest": rollout.policy.digest,
+            "assignment": rollout.policy.assignment.value,
+        },
         "tradeoffs": dict(rollout.tradeoffs),
         "overrides": list(rollout.overrides),
         "stages": [_stage(rollout, index) for index in range(len(rollout.policy.stages))],

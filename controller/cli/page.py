@@ -85,7 +85,8 @@ def _steps(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _shares(view: dict[str, Any]) -> str:
     asked, total = view["observed"]["candidate"], sum(view["observed"].values())
-    observed = f", {percent(view['share_observed'])} observed under it ({asked:,} of {total:,})" if total else ""
+    of = f"({asked:,} of {total:,}{' users' if view['policy']['assignment'] == 'sticky' else ''})"
+    observed = f", {percent(view['share_observed'])} observed under it {of}" if total else ""
     return f"share {percent(view['share_wanted'])} wanted{observed}"
 
 

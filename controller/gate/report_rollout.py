@@ -144,10 +144,11 @@ def _sample_ratio(found: Json) -> Words:
 def _exposure(view: Json) -> Block:
     asked, total = view["requests"]["candidate"], sum(view["requests"].values())
     now, settled = view["observed"], view["settled_s"]
+    what = "users" if view["policy"]["assignment"] == "sticky" else "requests"
     return Facts(
         (
             ("images of the candidate that users saw", f"{view['seen']:,}"),
-            ("requests assigned to the candidate", f"{asked:,} of {total:,} over all stages"),
+            (f"{what} assigned to the candidate", f"{asked:,} of {total:,} over all stages"),
             ("share wanted now", percent(view["share_wanted"])),
             (
                 "share observed under the last split",

@@ -43,6 +43,13 @@ def test_an_observed_rollout_shows_everything() -> None:
     assert "not advancing: 7 of 10 candidate images" in page
 
 
+def test_a_sticky_rollout_counts_users() -> None:
+    """Where users are assigned, not requests, the share is theirs."""
+    found = view(State.OBSERVING)
+    page = as_text(found | {"policy": found["policy"] | {"assignment": "sticky"}}, colour=False)
+    assert "25.3 % observed under it (253 of 1,000 users)" in page
+
+
 @pytest.mark.parametrize(
     ("state", "told"),
     [

@@ -86,6 +86,9 @@ def test_exposure_counts_what_users_saw(reverted: Facts) -> None:
     shown = Reader(rollout_html(*reverted)).shown
     assert f"images of the candidate that users saw {view['seen']:,} " in shown
     assert view["seen"] > 0
+    assert "requests assigned to the candidate" in shown
+    sticky = view | {"policy": view["policy"] | {"assignment": "sticky"}}
+    assert "users assigned to the candidate" in Reader(rollout_html(sticky, *reverted[1:])).shown
 
 
 def test_every_step_has_its_time_and_reason(promoted: Facts) -> None:

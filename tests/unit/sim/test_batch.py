@@ -231,7 +231,28 @@ def test_columns_of_tallies() -> None:
     assert found.windows.tolist() == [7, 9]
     assert found.sums(found.n).tolist() == [5, 5]
     assert found.cell.tolist() == [0, 1, NO_VALUE, 0, 1, NO_VALUE]
-    assert found.swapped().candidate.tolist() == [False] * 3 + [True] * 3
+    assert found.sums(found.cell == NO_VALUE).tolist() == [1, 1]
+    whole = columns_of({7: WindowTally({Arm.CANDIDATE: {"a": ClassTally(3, {"failure": {0: 2, 1: 1}})}})}, "failure")
+    assert whole.cell.tolist() == [0, 1]
+
+
+def test_swapped_columns_differ_in_the_arm_alone() -> None:
+    """Everything but who was assigned stays."""
+    columns = Columns(
+        windows=np.array([3, 4]),
+        starts=np.array([0, 2, 3]),
+        names=("a", "b"),
+        candidate=np.array([True, False, True]),
+        kind=np.array([0, 1, 0]),
+        cell=np.array([5, 6, 7]),
+        n=np.array([1, 2, 3]),
+        known_s=np.array([0.5, 1.5, 2.5]),
+    )
+    swapped = columns.swapped()
+    assert swapped.candidate.tolist() == [False, True, False]
+    assert swapped.names == columns.names
+    for name in ("windows", "starts", "kind", "cell", "n", "known_s"):
+        assert np.array_equal(getattr(swapped, name), getattr(columns, name))
 
 
 def test_sample_ratio_of_many() -> None:
@@ -245,3 +266,9 @@ def test_sample_ratio_of_many() -> None:
         assert path.values()[index] == pytest.approx(sample_ratio.log_e(one), abs=1e-9)
     assert many.total == pytest.approx(one.total, abs=1e-9)
     assert (many.n_incumbent, many.n_candidate) == (one.n_incumbent, one.n_candidate)
+    assert path.bound() >= path.values().max()
+    nothing = np.zeros(0, dtype=np.int64)
+    same, empty = sample_ratio.fold_many(many, 0.2, nothing, nothing)
+    assert same == many
+    assert empty.values().tolist() == []
+    assert empty.bound() == -np.inf

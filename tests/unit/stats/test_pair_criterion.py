@@ -2,9 +2,21 @@ import math
 
 import pytest
 
+from controller.stats import limit, paired
 from controller.stats.bins import Axis
 from controller.stats.criterion import CriterionSetting, Statistic
-from controller.stats.pair_criterion import CAP_PAIRS, THRESHOLD_PAIRS, PairState, fold, log_evidence, start, summary
+from controller.stats.pair_criterion import (
+    CAP_PAIRS,
+    THRESHOLD_PAIRS,
+    LimitEvidence,
+    PairState,
+    fold,
+    log_evidence,
+    start,
+    summary,
+)
+from controller.stats.paired import PairedRatio
+from controller.stats.quantile import LOG_ODDS
 
 
 def quantity(statistic: Statistic = Statistic.P50, **margin: float) -> CriterionSetting:
@@ -126,3 +138,62 @@ def test_absurd_values_are_refused(value: float) -> None:
         fold(start(quantity(max_ratio=1.25)), 1.0, value)
     with pytest.raises(ValueError, match="score"):
         fold(start(SETTINGS[-1]), None, 1.5)
+
+
+SURE = CriterionSetting("failure", Axis.BINARY, True, Statistic.RATE, limit=0.1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "candidate", "event", "q"),
+    [
+        (SURE, 0.0, 0, 0.1),
+        (SURE, 1.0, 1, 0.1),
+        (quantity(Statistic.P95, limit=2.0), 2.0, 0, 0.05),
+        (quantity(Statistic.P95, limit=2.0), 2.0001, 1, 0.05),
+        (quantity(Statistic.P95, limit=0.5), 0.6, 1, 0.05),
+    ],
+)
+def test_one_image_is_one_event_against_a_limit(
+    setting: CriterionSetting, candidate: float, event: int, q: float
+) -> None:
+    """A value at its limit keeps it; each image multiplies each bet by r / q or (1 - r) / (1 - q)."""
+    found = after(setting, [(None, candidate)]).evidence
+    assert isinstance(found, LimitEvidence)
+    for k, odds in enumerate(LOG_ODDS):
+        r = q * math.exp(odds) / (1 - q + q * math.exp(odds))
+        assert found.harm[k] == pytest.approx(math.log(r / q if event else (1 - r) / (1 - q)))
+    for k, fraction in enumerate(limit.SAFETY_FRACTIONS):
+        assert found.safety[k] == pytest.approx(math.log(fraction if event else (1 - fraction * q) / (1 - q)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "candidate", "most", "cap", "loss"),
+    [
+        (quantity(Statistic.MEAN, limit=2.0), 1.5, 2.0, 4.0, 1.5),
+        (quantity(Statistic.MEAN, limit=2.0), 30.0, 2.0, 4.0, 4.0),
+        (CriterionSetting("words", Axis.SCORE, False, Statistic.MEAN, limit=0.9), 0.25, 0.1, 1.0, 0.75),
+    ],
+)
+def test_one_image_is_one_bet_on_a_mean(
+    setting: CriterionSetting, candidate: float, most: float, cap: float, loss: float
+) -> None:
+    """Quantities are cut at twice their limit, scores not at all; a bet is a part of the largest safe one."""
+    found = after(setting, [(None, candidate)]).evidence
+    assert isinstance(found, LimitEvidence)
+    for k, fraction in enumerate(limit.FRACTIONS):
+        assert found.harm[k] == pytest.approx(math.log1p(0.99 * fraction * (loss - most) / most))
+        assert found.safety[k] == pytest.approx(math.log1p(0.99 * fraction * (most - loss) / (cap - most)))
+
+
+@pytest.mark.parametrize(("incumbent", "candidate"), [(1.0, 1.3), (2.0, 0.5), (1.0, 1e6), (1e6, 1.0)])
+def test_a_pair_is_judged_by_its_log_ratio_about_the_margin(incumbent: float, candidate: float) -> None:
+    """The first pair is cut four times the weak prior's scale from the margin, on either side alike."""
+    setting = quantity(Statistic.LAW, max_ratio=1.25)
+    found, fresh = after(setting, [(incumbent, candidate)]).evidence, start(setting).evidence
+    assert isinstance(found, PairedRatio)
+    assert isinstance(fresh, PairedRatio)
+    reach = 4.0 * fresh.scale
+    excess = max(-reach, min(reach, math.log(candidate / incumbent / 1.25)))
+    expected = paired.fold_ratios(fresh, [math.log(1.25) + excess])
+    assert found.harm == pytest.approx(expected.harm)
+    assert found.safety == pytest.approx(expected.safety)

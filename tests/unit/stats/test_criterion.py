@@ -453,6 +453,11 @@ def test_settings_that_no_test_judges_are_refused(change: dict, message: str) ->
         replace(latency(), **change)
 
 
+def test_a_cap_may_lie_just_above_the_mean() -> None:
+    """Any cap above the incumbent's mean is one."""
+    assert replace(latency(), cap_ratio=1.5, timeout_s=0.5).cap_ratio == 1.5
+
+
 def test_max_increase_needs_a_metric_that_is_worse_when_higher() -> None:
     """An increase of a score is no harm."""
     with pytest.raises(ValueError, match="max_drop"):

@@ -3,12 +3,14 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from controller.stats import coin, interval, limit, mean, quantile
 from controller.stats.criterion import CriterionSetting, Reading, Statistic, Summary, fold, start, summary
 from controller.stats.mean import CEILINGS, STEPS, MeanTuning
-from controller.stats.quantile import QuantileTuning
+from controller.stats.normal import ArmView, Shifts
+from controller.stats.quantile import Exceedances, QuantileTuning
 from controller.stats.tally import Arm
 from tests.unit.stats.build import cost, counts, fold_all, fresh, history, latency, rate, readings, score
 
@@ -176,3 +178,22 @@ def compared(setting: CriterionSetting, usual: dict[int, int], candidate: dict[i
     arms = {CAN: {"a": candidate}, INC: {"a": theirs}}
     begun = start(replace(setting, interval=True), history(setting.metric, usual))
     return summary(fold(begun, Reading(1, 100, 0.5, counts(setting.metric, arms))))
+
+
+@pytest.mark.parametrize("decided", [None, 5])
+def test_the_interval_of_a_quantile_bets_on_exceedances_at_every_change(decided: int | None) -> None:
+    """Each point has the bets of the test itself, on more and on fewer; what is undecided helps neither."""
+    tuning = QuantileTuning(Shifts({}, 0), 3, 0.2)
+    candidate = ArmView(9, {0: 2, 4: 3, 20: 2}, 2, {}, {}, 0)
+    incumbent = ArmView(7, {1: 4, 3: 2}, 1, {}, {}, 0)
+    found = interval.fold_quantile((0.5,) * interval.N_QUANTILE, SHARE, tuning, decided, candidate, incumbent)
+    wealth = np.array(found).reshape(len(interval.QUANTILE_POINTS), 2, -1)
+    for at in (0, len(interval.QUANTILE_POINTS) // 2, len(interval.QUANTILE_POINTS) - 1):
+        threshold = 3 + interval.QUANTILE_POINTS[at]
+        over = candidate.assigned - candidate.below(threshold)
+        surely = over if decided is None or threshold <= decided else over - candidate.unresolved
+        for side, hits in enumerate((surely, over)):
+            odds = tuple((1.0 - 2.0 * side) * value for value in interval._ODDS)
+            seen = Exceedances(candidate.assigned, hits, incumbent.assigned, 3)
+            expected = quantile.exceedance_growth(SHARE, tuning.q0, seen, odds)
+            assert wealth[at, side].tolist() == pytest.approx([0.5 + value for value in expected])

@@ -123,3 +123,19 @@ def test_too_little_is_said(tallies: dict[tuple[int, int], WindowTally], told: s
     """Without requests, a second arm, enough blocks or two requests in a window, the error says which is missing."""
     with pytest.raises(TooLittleError, match=told):
         measure(tallies, "latency_s")
+
+
+def test_classes_that_differ_are_no_noise() -> None:
+    """What makes a request slow whatever the pool is taken out before arms are compared, however the mix falls."""
+
+    def mixed(fast: int, slow: int) -> dict[str, ClassTally]:
+        cells = {"plain": {c: fast for c in (-4, 4)}, "wide": {c + 100: slow for c in (-4, 4)}}
+        return {name: ClassTally(sum(of.values()), {"latency_s": of}) for name, of in cells.items()}
+
+    windows = [
+        WindowTally({Arm.CANDIDATE: mixed(5 + at % 20, 25 - at % 20), Arm.INCUMBENT: mixed(25 - at % 20, 5 + at % 20)})
+        for at in range(60)
+    ]
+    found = measure(run(*windows), "latency_s")
+    assert found.offset == pytest.approx(0.0, abs=1e-12)
+    assert found.sigma == 0.0

@@ -35,6 +35,9 @@ def test_impossible_assignments_are_certain() -> None:
     assert log_e(fold(start(), 0.0, 5, 1)) == 300.0
     assert log_e(fold(start(), 1.0, 1, 5)) == 300.0
     assert fold(start(), 0.0, 5, 0) == start()
+    seen = fold(start(), 0.5, 7, 9)
+    certain = fold(seen, 1.0, 1, 0)
+    assert (certain.n_incumbent, certain.n_candidate) == (7, 9)
     assert log_e(fold(fold(start(), 0.0, 0, 1), 0.5, 10, 10)) == 300.0
 
 

@@ -129,7 +129,7 @@ def test_classes_that_differ_are_no_noise() -> None:
     """What makes a request slow whatever the pool is taken out before arms are compared, however the mix falls."""
 
     def mixed(fast: int, slow: int) -> dict[str, ClassTally]:
-        cells = {"plain": {c: fast for c in (-4, 4)}, "wide": {c + 100: slow for c in (-4, 4)}}
+        cells = {"plain": dict.fromkeys((-4, 4), fast), "wide": {c + 100: slow for c in (-4, 4)}}
         return {name: ClassTally(sum(of.values()), {"latency_s": of}) for name, of in cells.items()}
 
     windows = [

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.stats.bins import Axis, cell_of
+from controller.stats.bins import Axis, cell_of, lower_edge
 from controller.stats.criterion import (
     CriterionSetting,
     Kind,
@@ -495,3 +495,12 @@ def test_an_estimate_among_unresolved_requests_is_a_lower_bound() -> None:
     requests = [(CAN, "a", 100)] * 8 + [(CAN, "a", None)] * 2 + [(INC, "a", -20)] * 10
     said = summary(fold_all(fresh(latency(Statistic.P50), HISTORY), readings("latency_s", 0.5, [requests])))
     assert said.candidate_at_least
+
+
+def test_a_window_of_the_whole_law_is_read_at_its_highest_clip() -> None:
+    """As old as the slowest class's clip with the margin on top: 10 cells for 1.1x."""
+    begun = fresh(latency(Statistic.LAW), HISTORY)
+    tuning = begun.tuning
+    assert isinstance(tuning, LawTuning)
+    cell = tuning.median.shifts.highest + math.ceil(tuning.centre + 4.0 * tuning.scale) + 10
+    assert age_s(begun, 1) == pytest.approx(lower_edge(cell))

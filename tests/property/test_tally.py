@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from controller.stats.bins import LOG_HIGHEST, LOG_LOWEST, Axis, cell_of, lower_edge, ratio_cells, value_of
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic, fold, start, summary
-from controller.stats.tally import Arm, ClassTally, WindowTally, add_cells, merge
+from controller.stats.tally import (
+    ANSWERED,
+    FAILED,
+    REPEAT,
+    UNDER_WAY,
+    Arm,
+    ClassTally,
+    WindowTally,
+    add_cells,
+    merge,
+)
 
 few = settings(max_examples=40)
 
@@ -160,3 +170,13 @@ def test_replays_are_equal(
     assert summary(once) == summary(again)
     assert math.isfinite(summary(once).log_harm)
     assert math.isfinite(summary(once).log_safety)
+
+
+def test_repeated_requests_are_answers_and_no_evidence() -> None:
+    """Requests of users who have voted count among answers and those under way, and in no assigned count."""
+    votes = ClassTally(5, {"failure": {ANSWERED: 2, FAILED: 1}})
+    repeated = ClassTally(0, {REPEAT: {ANSWERED: 4, FAILED: 1, UNDER_WAY: 3}})
+    both = votes + repeated
+    assert (votes.answered, votes.under_way) == (2, 2)
+    assert (repeated.answered, repeated.under_way) == (4, 3)
+    assert (both.assigned, both.answered, both.under_way) == (5, 6, 5)

@@ -114,7 +114,7 @@ class Service:
         rows = self._truth.tallies(name, (epoch, epoch), since)
         total = merge(item.tally for item in rows)
         seconds = now_s - min((item.window for item in rows), default=0) * WINDOW_S
-        requests = sum(total.assigned(arm) for arm in Arm)
+        requests = sum(tally.requests for classes in total.arms.values() for tally in classes.values())
         return {
             "lane": name,
             "timeout_s": row.lane.timeout_s,

@@ -29,6 +29,8 @@ MAX_CLASSES: Final = 16
 MAX_ROWS: Final = 20_000
 MAX_CLAIMS: Final = 100_000
 """Claims that wait for the database; who comes beyond may vote another time."""
+CLAIMS_AT_ONCE: Final = 5_000
+"""Claims that are settled with one flush, so that a backlog after an outage never meets the statement timeout."""
 MAX_VOTERS: Final = 500_000
 """Voters of a rollout that a gateway remembers, about 50 MB; beyond, it asks the database again."""
 OTHER_CLASS: Final = "other"
@@ -257,9 +259,9 @@ class Recorder:
         return Ticket(self._lock, _Row(), _Counts(), leads_nowhere=True)
 
     def claims(self) -> list[Vote]:
-        """Return the votes that wait to be granted or denied."""
+        """Return the votes that wait to be granted or denied, the oldest CLAIMS_AT_ONCE of them."""
         with self._lock:
-            return list(self._claims)
+            return list(islice(self._claims, CLAIMS_AT_ONCE))
 
     def settle(self, votes: Iterable[Vote], granted: AbstractSet[Vote]) -> None:
         """Count claims: those granted as votes, the others as requests of users who voted elsewhere."""

@@ -54,6 +54,11 @@ class ClassTally:
         return self.cells.get(metric, {})
 
     @property
+    def requests(self) -> int:
+        """Return all requests that came, votes and repeated ones."""
+        return self.assigned + sum(self.of(REPEAT).values())
+
+    @property
     def answered(self) -> int:
         """Return the requests that were answered, votes and repeated ones."""
         return self.of("failure").get(ANSWERED, 0) + self.of(REPEAT).get(ANSWERED, 0)

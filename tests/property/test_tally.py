@@ -180,3 +180,4 @@ def test_repeated_requests_are_answers_and_no_evidence() -> None:
     assert (votes.answered, votes.under_way) == (2, 2)
     assert (repeated.answered, repeated.under_way) == (4, 3)
     assert (both.assigned, both.answered, both.under_way) == (5, 6, 5)
+    assert (votes.requests, repeated.requests, both.requests) == (5, 8, 13)

@@ -238,3 +238,20 @@ def test_memory_of_claims_and_voters_is_bounded(recorder: Recorder, monkeypatch:
     again = replace(votes[0], request="again")
     by_user(recorder, again)
     assert recorder.claims() == [again]
+
+
+def test_a_backlog_of_claims_is_settled_bit_by_bit(
+    recorder: Recorder, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage the oldest come first, and the watermark waits for the rest."""
+    monkeypatch.setattr(recorder_module, "CLAIMS_AT_ONCE", 1)
+    first_s = clock.now_s
+    for vote in (ADA, BOB):
+        by_user(recorder, vote)
+        clock.now_s += 1.0
+    for vote, at_s in ((ADA, first_s), (BOB, first_s + 1.0)):
+        assert recorder.snapshot().watermark_s == at_s
+        assert recorder.claims() == [vote]
+        recorder.settle([vote], {vote})
+    assert recorder.snapshot().watermark_s == clock.now_s
+    assert tally_of(recorder, Arm.CANDIDATE).assigned == 2

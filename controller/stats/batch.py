@@ -25,7 +25,7 @@ from controller.stats.factors import Side, factors_of, has_value
 from controller.stats.setting import CriterionSetting, Kind
 from controller.stats.state import ProcessState
 from controller.stats.stretch import Stretch, Stretches
-from controller.stats.wealth import FIRST_STAKE, LOG_E_LIMIT, cash_left
+from controller.stats.wealth import FIRST_STAKE, LOG_E_LIMIT, Wealth, cash_left
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _restarted(state: ProcessState, share: float, columns: Columns, totals: Floa
         pieces.append(_piece(first, last, staked, state.harm.begun))
         state = replace(
             state,
-            harm=replace(state.harm, total=tuple((totals[:, last - 1] + staked).tolist())),
+            harm=Wealth(tuple((totals[:, last - 1] + staked).tolist()), state.harm.begun),
             n_since_start=state.n_since_start + int(images[last] - images[first]),
         )
         first = last

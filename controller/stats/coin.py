@@ -13,7 +13,7 @@ import math
 from controller.stats.setting import CriterionSetting
 from controller.stats.tally import Arm, WindowTally
 
-MULTIPLES = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 30.0)
+MULTIPLES = (1.35, 2.2, 4.5, 10.0, 30.0)
 
 
 def events(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> tuple[int, int]:

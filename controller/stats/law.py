@@ -15,7 +15,9 @@ information in an image at a share of 1 %, instead of 84 %. The bets on more tha
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from controller.stats.baseline import ClassCells, quantile_cell
 from controller.stats.normal import ArmView, class_shifts, normalised
@@ -50,35 +52,35 @@ def tune_law(classes: ClassCells) -> LawTuning:
     low, centre, high = (quantile_cell(cells, level) for level in (0.25, 0.5, 0.75))
     scale = max((high - low) / 1.349, LEAST_SCALE_CELLS)
     n = sum(cells.values())
-    scored = [(cells[cell], _score(cell, centre, scale)) for cell in sorted(cells)]
-    psi = tuple(
-        math.log(math.fsum([count * math.exp(_tilted(k, score)) for count, score in scored]) / n)
-        for k in range(len(TILTS))
-    )
+    tilted = _tilted([_score(cell, centre, scale) for cell in cells])
+    psi = tuple(math.log(math.fsum(map(mul, cells.values(), map(math.exp, of_bet))) / n) for of_bet in tilted)
     return LawTuning(quantile_tuning(shifts, cells, 0.5), centre, scale, psi)
 
 
 def law_growth(share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int) -> list[float]:
     """Return the log factor of a reading for each tilt; unresolved requests lie at the upper clip."""
-    growth = [0.0] * len(TILTS)
-    for score, n in scores(candidate, tuning, margin):
-        for k, psi in enumerate(tuning.psi):
-            log_lr = _tilted(k, score) - psi
-            growth[k] += n * (log_lr - math.log(share * math.exp(log_lr) + 1.0 - share))
-    for score, n in scores(incumbent, tuning, 0):
-        for k, psi in enumerate(tuning.psi):
-            growth[k] -= n * math.log(share * math.exp(_tilted(k, score) - psi) + 1.0 - share)
+    no_share = 1.0 - share
+    (slow, n_slow), (usual, n_usual) = scores(candidate, tuning, margin), scores(incumbent, tuning, 0)
+    growth = []
+    for psi, of_slow, of_usual in zip(tuning.psi, _tilted(slow), _tilted(usual), strict=True):
+        log_lr = [tilted - psi for tilted in of_slow]
+        terms = [n * (log - math.log(share * math.exp(log) + no_share)) for n, log in zip(n_slow, log_lr, strict=True)]
+        terms += [
+            -n * math.log(share * math.exp(tilted - psi) + no_share)
+            for n, tilted in zip(n_usual, of_usual, strict=True)
+        ]
+        growth.append(math.fsum(terms))
     return growth
 
 
-def scores(seen: ArmView, tuning: LawTuning, margin: int) -> list[tuple[float, int]]:
-    """Return (z, requests); the candidate's cells are lowered by the margin, which raises the incumbent's."""
+def scores(seen: ArmView, tuning: LawTuning, margin: int) -> tuple[list[float], list[int]]:
+    """Return each z and its requests; the candidate's cells are lowered by the margin, which raises the incumbent's."""
     top = tuning.clip_cell
     cells: dict[int, int] = {top: seen.unresolved} if seen.unresolved else {}
     for cell, n in seen.cells.items():
         at = min(cell - margin, top)
         cells[at] = cells.get(at, 0) + n
-    return [(score_of(tuning, cell), cells[cell]) for cell in sorted(cells)]
+    return [score_of(tuning, cell) for cell in cells], list(cells.values())
 
 
 def score_of(tuning: LawTuning, cell: int) -> float:
@@ -90,5 +92,7 @@ def _score(cell: int, centre: int, scale: float) -> float:
     return max(-CLIP, min(CLIP, (cell - centre) / scale))
 
 
-def _tilted(k: int, score: float) -> float:
-    return TILTS[k] * max(-CLIPS[k], min(CLIPS[k], score))
+def _tilted(scores: Sequence[float]) -> list[list[float]]:
+    """Return th_k clip(z, -c_k, c_k) of each z for each bet."""
+    clipped = {clip: [max(-clip, min(clip, score)) for score in scores] for clip in set(CLIPS)}
+    return [[tilt * score for score in clipped[clip]] for tilt, clip in zip(TILTS, CLIPS, strict=True)]

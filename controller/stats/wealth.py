@@ -1,15 +1,15 @@
 """Wealth of an e-process: a mixture over bets and over start times, in the log domain.
 
 A convex mixture of e-processes is one (statistics.md §0), so the wealth is the average over K bets; a bet's log wealth
-is a running sum. A start-time mixture (§8.2) keeps late faults visible: of the wealth of 1, two thirds are staked at
+is a running sum. A start-time mixture (§8.2) keeps late faults visible: of the wealth of 1, 78 % are staked at
 once and the rest lies in cash; at each later start a part of the cash is staked too, evenly on the bets. What the
 s-th start stakes is fixed beforehand, so the mixture is an e-process whenever the starts are stopping times. A bet
 does not care when it was funded, so all stakes on a bet are one number, however many starts there were.
 
-The parts: w_1 = 2/3, and w_s = (1/3) S / ((s + S - 2)(s + S - 1)) for s >= 2, which add up to 1; the first S starts
+The parts: w_1 = 0.78, and w_s = 0.22 S / ((s + S - 2)(s + S - 1)) for s >= 2, which add up to 1; the first S starts
 get nearly the same. Starting costs a late fault the log of its part, waiting costs images: a start every
 RESTART_IMAGES candidate images, less often after many, balances the two for faults that a fresh start finds within
-100 images. A fault from the start pays log 1.5.
+100 images. A fault from the start pays log 1.28.
 """
 
 import math
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 LOG_E_LIMIT = 300.0
 """Log e-values are reported within [-300, 300]; beyond it nothing is decided differently."""
 
-FIRST_STAKE = 2.0 / 3.0
+FIRST_STAKE = 0.78
 EVEN_STARTS = 30
 RESTART_IMAGES = 50
 _SPACED_STARTS = 40
@@ -56,7 +56,7 @@ def grow_wealth(wealth: Wealth, increments: Sequence[float]) -> Wealth:
 def restart(wealth: Wealth) -> Wealth:
     """Stake the next part of the cash now. The moment must be decided from the past alone (a stopping time)."""
     stake = log_stake(wealth.begun + 1)
-    return Wealth(tuple(log_sum((have, stake)) for have in wealth.total), wealth.begun + 1)
+    return Wealth(tuple([_log_add(have, stake) for have in wealth.total]), wealth.begun + 1)
 
 
 def log_value(wealth: Wealth) -> float:
@@ -89,6 +89,12 @@ def log_sum(logs: Sequence[float]) -> float:
     if highest == -math.inf:
         return -math.inf
     return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]))
+
+
+def _log_add(left: float, right: float) -> float:
+    """Return log(exp(left) + exp(right)) without overflow."""
+    low, high = sorted((left, right))
+    return high + math.log1p(math.exp(low - high))
 
 
 def clip_log(value: float) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from controller.stats.tally import Cells, add_cells
+from controller.stats.tally import Cells, add_cells, add_to
 
 GENERATION = 4000
 FIRST_GENERATION = 50
@@ -98,7 +98,7 @@ def pooled(classes: ClassCells) -> Cells:
         return next(iter(classes.values()))
     total: dict[int, int] = {}
     for cells in classes.values():
-        total = add_cells(total, cells)
+        add_to(total, cells)
     return total
 
 

@@ -78,8 +78,10 @@ def add_values(
 ) -> ArmEstimate:
     """Add a reading of values that are known at the reading's age."""
     cells = pooled({name: item.of(setting.metric) for name, item in tally.arms.get(side, {}).items()})
-    seen = losses(setting, tally, side)
-    excess = [item.n * (item.loss - (tuning.centre(item.name) if tuning else 0.0)) for item in seen]
+    excess: list[float] = []
+    for item in losses(setting, tally, side):
+        centre = tuning.centre(item.name) if tuning else 0.0
+        excess += [n * (loss - centre) for n, loss in zip(item.n, item.loss, strict=True)]
     return replace(_with_cells(arm, cells, weight), residual=arm.residual + weight * math.fsum(excess))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.stats.bins import CELLS_PER_DECADE
-from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
+from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning, counts
 from controller.stats.normal import ArmView
 from controller.stats.paired import TILTS
 from controller.stats.quantile import QuantileTuning
@@ -89,7 +89,7 @@ def fold_mean(
     z1 = (np.minimum(loss1, most) - centre1) / share
     z0 = -(ratios * np.minimum(loss0, tuning.cap) + shifts - centre0) / (1.0 - share)
     z = np.concatenate((z1, z0))
-    n = np.array([*(item.n for item in candidate), *(item.n for item in incumbent)], dtype=float)
+    n = np.array(counts(*candidate, *incumbent), dtype=float)
     grown = np.empty((len(ratios), 2, len(_FRACTIONS)))
     for side, bet in enumerate((up, -down)):
         factors = np.log1p(z[:, :, None] * bet[None, :, None] * np.array(_FRACTIONS))
@@ -168,9 +168,9 @@ def quantile_ratio(cells: float | None) -> float | None:
 
 
 def _excess(seen: Sequence[Losses], tuning: MeanTuning, slope: Array, offset: Array) -> tuple[Array, Array]:
-    """Return (losses, their centres) of shapes (items, 1) and (items, points)."""
-    loss = np.array([item.loss for item in seen])[:, None]
-    centre = np.array([tuning.centre(item.name) for item in seen])[:, None]
+    """Return (losses, their centres) of shapes (losses, 1) and (losses, points)."""
+    loss = np.array([loss for item in seen for loss in item.loss])[:, None]
+    centre = np.repeat([tuning.centre(item.name) for item in seen], [len(item.n) for item in seen])[:, None]
     return loss, centre * slope + offset
 
 

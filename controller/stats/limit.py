@@ -9,7 +9,7 @@ No coin is needed, but the null is "at most q given the past, at every t".
 import math
 from collections.abc import Sequence
 
-from controller.stats.mean import SAFE_FRACTION, Losses, growth
+from controller.stats.mean import SAFE_FRACTION, Losses, counts, growth
 from controller.stats.quantile import LOG_ODDS
 
 FRACTIONS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
@@ -29,12 +29,14 @@ def event_safety_growth(q: float, n_events: int, n: int) -> list[float]:
 
 def mean_harm_growth(limit: float, seen: Sequence[Losses]) -> list[float]:
     """Return the log factor against "the mean loss is at most the limit"."""
-    return growth(mean_bets(limit), [(item.loss - limit, item.n) for item in seen])
+    outcomes = [loss - limit for item in seen for loss in item.loss]
+    return growth(mean_bets(limit), outcomes, counts(*seen))
 
 
 def mean_safety_growth(limit: float, cap: float, seen: Sequence[Losses]) -> list[float]:
     """Return the log factor against "the mean loss, each capped, is at least the limit"."""
-    return growth(mean_bets(cap - limit), [(limit - min(item.loss, cap), item.n) for item in seen])
+    outcomes = [limit - min(loss, cap) for item in seen for loss in item.loss]
+    return growth(mean_bets(cap - limit), outcomes, counts(*seen))
 
 
 def mean_bets(most: float) -> tuple[float, ...]:

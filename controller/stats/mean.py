@@ -57,11 +57,11 @@ class MeanTuning:
 
 
 class Losses(NamedTuple):
-    """Requests of one class on one arm that share a loss."""
+    """Requests of one class on one arm: `n[i]` of them lost `loss[i]`."""
 
     name: str
-    loss: float
-    n: int
+    loss: Sequence[float]
+    n: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,49 +96,46 @@ def tune_mean(setting: CriterionSetting, classes: ClassCells, cap: float | None)
 
 def losses(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> list[Losses]:
     """Return the resolved requests of an arm in a fixed order."""
-    classes, value_of = tally.arms.get(arm, {}), meaning(setting.axis)
-    return [
-        Losses(name, setting.loss_of(value_of(cell)), n)
-        for name in sorted(classes)
-        for cell, n in sorted(classes[name].of(setting.metric).items())
-    ]
+    classes = tally.arms.get(arm, {})
+    seen = {name: dict(sorted(classes[name].of(setting.metric).items())) for name in sorted(classes)}
+    return [Losses(name, _capped(setting, cells, math.inf), list(cells.values())) for name, cells in seen.items()]
 
 
 def harm_growth(
     share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
 ) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 <= E X0"."""
-    rho, d = margin.ratio, margin.shift
-    bets = harm_bets(share, tuning, margin)
-    terms = [
-        ((min(item.loss, rho * tuning.cap + d) - (rho * tuning.centre(item.name) + d)) / share, item.n)
-        for item in candidate
-    ]
-    terms += [
-        (-rho * (min(item.loss, tuning.cap) - tuning.centre(item.name)) / (1.0 - share), item.n) for item in incumbent
-    ]
-    return growth(bets, terms)
+    rho, d, cap = margin.ratio, margin.shift, tuning.cap
+    most = rho * cap + d
+    outcomes: list[float] = []
+    for item in candidate:
+        centre = rho * tuning.centre(item.name) + d
+        outcomes += [(min(loss, most) - centre) / share for loss in item.loss]
+    for item in incumbent:
+        centre = tuning.centre(item.name)
+        outcomes += [-rho * (min(loss, cap) - centre) / (1.0 - share) for loss in item.loss]
+    return growth(harm_bets(share, tuning, margin), outcomes, counts(*candidate, *incumbent))
 
 
 def safety_growth(
     share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
 ) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 >= E X0", centred for an equal candidate."""
-    rho, d = margin.ratio, margin.shift
-    most = most_loss(tuning, margin)
-    slope = 1.0 - share + share * rho
-    bets = safety_bets(share, tuning, margin)
-    terms = [
-        ((slope * tuning.centre(item.name) + share * d - min(item.loss, most)) / share, item.n) for item in candidate
-    ]
-    terms += [
-        (
-            (rho * min(item.loss, tuning.cap) + d - slope * tuning.centre(item.name) - share * d) / (1.0 - share),
-            item.n,
-        )
-        for item in incumbent
-    ]
-    return growth(bets, terms)
+    rho, d, cap = margin.ratio, margin.shift, tuning.cap
+    most, slope = most_loss(tuning, margin), 1.0 - share + share * rho
+    outcomes: list[float] = []
+    for item in candidate:
+        centre = slope * tuning.centre(item.name) + share * d
+        outcomes += [(centre - min(loss, most)) / share for loss in item.loss]
+    for item in incumbent:
+        centre = slope * tuning.centre(item.name) + share * d
+        outcomes += [(rho * min(loss, cap) + d - centre) / (1.0 - share) for loss in item.loss]
+    return growth(safety_bets(share, tuning, margin), outcomes, counts(*candidate, *incumbent))
+
+
+def counts(*seen: Losses) -> list[int]:
+    """Return the requests of each loss, in their order."""
+    return list(chain.from_iterable(item.n for item in seen))
 
 
 def most_loss(tuning: MeanTuning, margin: Margin) -> float:
@@ -178,10 +175,9 @@ def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tup
     return tuple(min(ceiling * bound, share * step / spread) for step, ceiling in zip(STEPS, CEILINGS, strict=True))
 
 
-def growth(bets: Sequence[float], terms: Sequence[tuple[float, int]]) -> list[float]:
-    """Return the log factor of (outcome, requests) for each bet; exact sums, so the order of the terms is nothing."""
-    outcomes, counts = [z for z, _ in terms], [n for _, n in terms]
-    return [math.fsum(map(mul, counts, map(math.log1p, [bet * z for z in outcomes]))) for bet in bets]
+def growth(bets: Sequence[float], outcomes: Sequence[float], n: Sequence[int]) -> list[float]:
+    """Return the log factor of so many requests of each outcome for each bet; exact sums, so their order is nothing."""
+    return [math.fsum(map(mul, n, map(math.log1p, [bet * outcome for outcome in outcomes]))) for bet in bets]
 
 
 def _capped(setting: CriterionSetting, cells: Cells, cap: float) -> list[float]:

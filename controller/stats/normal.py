@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.stats.baseline import ClassCells, known_classes, pooled, quantile_cell
-from controller.stats.tally import Arm, WindowTally, add_cells
+from controller.stats.tally import Arm, WindowTally, add_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,7 @@ def normalised(classes: ClassCells, shifts: Shifts) -> dict[int, int]:
     total: dict[int, int] = {}
     for name, cells in classes.items():
         shift = shifts.of(name)
-        moved = {cell - shift: n for cell, n in cells.items()}
-        total = add_cells(total, moved) if total else moved
+        add_to(total, {cell - shift: n for cell, n in cells.items()})
     return total
 
 

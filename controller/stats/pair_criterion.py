@@ -173,7 +173,7 @@ def _limited(setting: CriterionSetting, evidence: LimitEvidence, candidate: floa
     else:
         most = setting.loss_of(allowed)
         cap = LIMIT_CAP_RATIO * most if setting.axis is Axis.LOG else 1.0
-        seen = [Losses("", min(setting.loss_of(candidate), cap), 1)]
+        seen = [Losses("", [min(setting.loss_of(candidate), cap)], [1])]
         harm, safety = limit.mean_harm_growth(most, seen), limit.mean_safety_growth(most, cap, seen)
     return LimitEvidence(grow(evidence.harm, harm), grow(evidence.safety, safety))
 

@@ -119,10 +119,18 @@ def merge(tallies: Iterable[WindowTally]) -> WindowTally:
 def add_cells(left: Cells, right: Cells) -> dict[int, int]:
     """Add two sets of cells."""
     total = dict(left)
-    get = total.get
-    for cell, count in right.items():
-        total[cell] = get(cell, 0) + count
+    add_to(total, right)
     return total
+
+
+def add_to(total: dict[int, int], more: Cells) -> None:
+    """Add cells to a set of cells in place."""
+    if not total:
+        total.update(more)
+        return
+    get = total.get
+    for cell, count in more.items():
+        total[cell] = get(cell, 0) + count
 
 
 def _add_nested(

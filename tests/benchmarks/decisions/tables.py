@@ -221,8 +221,8 @@ threshold by is in our numbers and not in the floor. `make bench-decisions`, see
 The five classes are 0.45 to 2.6 times as slow as the middle one; residual spread 12 %. Figure: `decisions/floor.svg`.
 
 A goal is met (yes) or missed (no) where it lies two standard errors from the mean, else "within error": more runs
-tell. What is left over the floor: not knowing the change beforehand costs about a sixth (a mixture of six to nine bets
-instead of the right one), the third of the wealth that is kept for late faults 6 %, the rest is what the last image
+tell. What is left over the floor: not knowing the change beforehand costs about a sixth (a mixture of five to nine bets
+instead of the right one), the 22 % of the wealth that are kept for late faults 4 %, the rest is what the last image
 overshoots; with failures at a share of 1 %, where one candidate failure is a factor of ten, about a seventh.
 """
 

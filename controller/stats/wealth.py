@@ -56,7 +56,7 @@ def grow_wealth(wealth: Wealth, increments: Sequence[float]) -> Wealth:
 def restart(wealth: Wealth) -> Wealth:
     """Stake the next part of the cash now. The moment must be decided from the past alone (a stopping time)."""
     stake = log_stake(wealth.begun + 1)
-    return Wealth(tuple([_log_add(have, stake) for have in wealth.total]), wealth.begun + 1)
+    return Wealth(tuple([log_sum((have, stake)) for have in wealth.total]), wealth.begun + 1)
 
 
 def log_value(wealth: Wealth) -> float:
@@ -89,12 +89,6 @@ def log_sum(logs: Sequence[float]) -> float:
     if highest == -math.inf:
         return -math.inf
     return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]))
-
-
-def _log_add(left: float, right: float) -> float:
-    """Return log(exp(left) + exp(right)) without overflow."""
-    low, high = sorted((left, right))
-    return high + math.log1p(math.exp(low - high))
 
 
 def clip_log(value: float) -> float:

@@ -36,14 +36,14 @@ def told() -> Iterator[tuple[Path, dict[str, Any]]]:
 def test_the_good_model_is_promoted(told: tuple[Path, dict[str, Any]]) -> None:
     """Half the steps is promoted on proof, with a reason that says so."""
     good = told[1]["chapters"][0]
-    assert good["state"] == "promoted"
+    assert good["state"] == "promoted", good
     assert good["images"]["candidate"] > 0
 
 
 def test_the_bad_model_is_refused_before_any_user(told: tuple[Path, dict[str, Any]]) -> None:
     """The offline gate names what is wrong with it, and nobody gets one of its images."""
     refused = told[1]["chapters"][1]
-    assert refused["state"] == "rejected"
+    assert refused["state"] == "rejected", refused
     assert "text accuracy" in refused["reason"]
     assert (refused["seen"], refused["seen_by_client"], refused["images"]["candidate"]) == (0, 0, 0)
 
@@ -51,7 +51,7 @@ def test_the_bad_model_is_refused_before_any_user(told: tuple[Path, dict[str, An
 def test_the_bad_model_is_reverted_when_the_gate_is_overridden(told: tuple[Path, dict[str, Any]]) -> None:
     """Garbled words are taken back with a reason in numbers, and both sides count the same exposed users."""
     bad = told[1]["chapters"][2]
-    assert bad["state"] == "reverted"
+    assert bad["state"] == "reverted", bad
     assert "of 100 needed" in bad["reason"]
     assert bad["seen"] == bad["seen_by_client"]
     assert bad["exposed_s"] > 0
@@ -60,7 +60,7 @@ def test_the_bad_model_is_reverted_when_the_gate_is_overridden(told: tuple[Path,
 def test_what_only_live_load_shows_is_reverted(told: tuple[Path, dict[str, Any]]) -> None:
     """A candidate that the gate let pass and that wears out under traffic is taken back for its latency."""
     worn = told[1]["chapters"][3]
-    assert worn["state"] == "reverted"
+    assert worn["state"] == "reverted", worn
     assert "latency" in worn["reason"] or "service time" in worn["reason"] or "cost" in worn["reason"]
     assert worn["images"]["candidate"] > 0
 
@@ -81,5 +81,5 @@ def test_the_record_is_whole(told: tuple[Path, dict[str, Any]]) -> None:
 def test_nothing_is_left_behind(told: tuple[Path, dict[str, Any]]) -> None:
     """Without --keep the demo stops what it started and removes the data directory that it made."""
     home, report = told
-    assert report["ok"]
+    assert report["ok"], report
     assert not home.exists()

@@ -64,7 +64,7 @@ def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
         tuning=None,
         harm=open_wealth(n_harm),
         safety=(0.0,) * n_safety,
-        interval=(0.0,) * (n_interval if setting.interval else 0),
+        interval=interval.empty(n_interval if setting.interval else 0),
     )
     return tune(state)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from controller.stats import coin, interval, law, limit, mean, paired, quantile
 from controller.stats.bins import Axis, cell_of
+from controller.stats.interval import Grid
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
 from controller.stats.normal import Views
@@ -21,7 +22,7 @@ class Growth:
 
     harm: tuple[float, ...]
     safety: tuple[float, ...]
-    interval: tuple[float, ...]
+    interval: Grid
 
 
 def sizes(setting: CriterionSetting) -> tuple[int, int, int]:
@@ -44,7 +45,7 @@ _SIZES = {
 
 
 def grow_by(
-    setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading, seen: Views | None
+    setting: CriterionSetting, tuning: Tuning | None, grid: Grid, reading: Reading, seen: Views | None
 ) -> Growth:
     """Return the growth of a reading; a criterion without a baseline yet stands still.
 
@@ -64,7 +65,7 @@ def grow_by(
 
 
 def _tuned(
-    setting: CriterionSetting, tuning: Tuning | None, grid: tuple[float, ...], reading: Reading, seen: Views | None
+    setting: CriterionSetting, tuning: Tuning | None, grid: Grid, reading: Reading, seen: Views | None
 ) -> Growth:
     if isinstance(tuning, QuantileTuning) and seen is not None:
         return _quantile(setting, tuning, grid, reading.share, seen)
@@ -75,9 +76,7 @@ def _tuned(
     return Growth((), (), grid)
 
 
-def _quantile(
-    setting: CriterionSetting, tuning: QuantileTuning, grid: tuple[float, ...], share: float, seen: Views
-) -> Growth:
+def _quantile(setting: CriterionSetting, tuning: QuantileTuning, grid: Grid, share: float, seen: Views) -> Growth:
     candidate, incumbent = seen.candidate, seen.incumbent
     up = quantile.harm_cells(setting.max_ratio or 1.0)
     down = quantile.safety_cells(setting.max_ratio or 1.0)
@@ -93,7 +92,7 @@ def _quantile(
     )
 
 
-def _law(setting: CriterionSetting, tuning: LawTuning, grid: tuple[float, ...], share: float, seen: Views) -> Growth:
+def _law(setting: CriterionSetting, tuning: LawTuning, grid: Grid, share: float, seen: Views) -> Growth:
     candidate, incumbent = seen.candidate, seen.incumbent
     margin = quantile.harm_cells(setting.max_ratio or 1.0)
     if grid:
@@ -102,7 +101,7 @@ def _law(setting: CriterionSetting, tuning: LawTuning, grid: tuple[float, ...], 
     return Growth(tuple(law.law_growth(share, tuning, candidate, incumbent, margin)), (), grid)
 
 
-def _mean(setting: CriterionSetting, tuning: MeanTuning, grid: tuple[float, ...], reading: Reading) -> Growth:
+def _mean(setting: CriterionSetting, tuning: MeanTuning, grid: Grid, reading: Reading) -> Growth:
     margin = mean.margin_of(setting)
     candidate = mean.losses(setting, reading.tally, Arm.CANDIDATE)
     incumbent = mean.losses(setting, reading.tally, Arm.INCUMBENT)
@@ -124,7 +123,7 @@ def _mean(setting: CriterionSetting, tuning: MeanTuning, grid: tuple[float, ...]
     )
 
 
-def _coin(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
+def _coin(setting: CriterionSetting, grid: Grid, reading: Reading) -> Growth:
     n1, _ = coin.events(setting, reading.tally, Arm.CANDIDATE)
     n0, _ = coin.events(setting, reading.tally, Arm.INCUMBENT)
     if n1 + n0 == 0:
@@ -137,7 +136,7 @@ def _coin(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) 
     )
 
 
-def _limit_event(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading, seen: Views | None) -> Growth:
+def _limit_event(setting: CriterionSetting, grid: Grid, reading: Reading, seen: Views | None) -> Growth:
     if seen is None:
         n_events, n = coin.events(setting, reading.tally, Arm.CANDIDATE)
         q = setting.loss_of(setting.limit or 0.0)
@@ -151,7 +150,7 @@ def _limit_event(setting: CriterionSetting, grid: tuple[float, ...], reading: Re
     return Growth(tuple(limit.event_harm_growth(q, harm, n)), tuple(limit.event_safety_growth(q, safety, n)), grid)
 
 
-def _limit_mean(setting: CriterionSetting, grid: tuple[float, ...], reading: Reading) -> Growth:
+def _limit_mean(setting: CriterionSetting, grid: Grid, reading: Reading) -> Growth:
     seen = mean.losses(setting, reading.tally, Arm.CANDIDATE)
     if not seen:
         return Growth((), (), grid)

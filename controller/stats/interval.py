@@ -18,6 +18,8 @@ from controller.stats.paired import TILTS
 from controller.stats.quantile import QuantileTuning
 
 Array = NDArray[np.float64]
+Grid = bytes
+"""Log wealth of every bet at every change, as the bytes of float64: a plain value that needs no conversion."""
 
 LOG_THRESHOLD = math.log(20.0)
 _ODDS = (0.2, 0.5, 1.0, 2.2, 4.5, 8.0)
@@ -42,11 +44,19 @@ N_RATIO = len(RATIO_POINTS) * 2 * len(_FRACTIONS)
 N_DIFFERENCE = len(DIFFERENCE_POINTS) * 2 * len(_FRACTIONS)
 N_COIN = len(RATIO_POINTS) * 2 * len(_MULTIPLES)
 
+_CELLS = np.array(QUANTILE_POINTS)
+_RATIOS = np.array(RATIO_POINTS)
+
+
+def empty(n: int) -> Grid:
+    """Return n bets without evidence."""
+    return np.zeros(n).tobytes()
+
 
 def fold_quantile(
-    state: tuple[float, ...], share: float, tuning: QuantileTuning, decided: int | None,
+    state: Grid, share: float, tuning: QuantileTuning, decided: int | None,
     candidate: ArmView, incumbent: ArmView,
-) -> tuple[float, ...]:  # fmt: skip
+) -> Grid:  # fmt: skip
     """Add a reading of latencies at every change.
 
     Beyond the normalised cell `decided` (None: everything is) an unresolved candidate request may yet fall on
@@ -54,7 +64,7 @@ def fold_quantile(
     """
     cells = sorted(candidate.cells)
     counts = np.cumsum([0, *(candidate.cells[cell] for cell in cells)])
-    thresholds = tuning.cell + np.array(QUANTILE_POINTS)
+    thresholds = tuning.cell + _CELLS
     below = counts[np.searchsorted(cells, thresholds, side="left")]
     over = candidate.assigned - below
     known = thresholds <= decided if decided is not None else np.ones(len(thresholds), dtype=bool)
@@ -67,17 +77,15 @@ def fold_quantile(
         q1 = q0 * ratio / (1.0 - q0 + q0 * ratio)
         mix = share * q1 + (1.0 - share) * q0
         fixed = over0 * np.log(q0 / mix) + (n0 - over0) * np.log((1.0 - q0) / (1.0 - mix))
-        grown[:, side] = np.outer(hits, np.log(q1 / mix)) + np.outer(
-            candidate.assigned - hits, np.log((1.0 - q1) / (1.0 - mix))
-        )
-        grown[:, side] += fixed
+        over_log, under_log = np.log(q1 / mix), np.log((1.0 - q1) / (1.0 - mix))
+        grown[:, side] = hits[:, None] * (over_log - under_log) + (candidate.assigned * under_log + fixed)
     return _add(state, grown)
 
 
 def fold_mean(
-    state: tuple[float, ...], share: float, tuning: MeanTuning, ratios: Array, shifts: Array, *, bounded: bool,
+    state: Grid, share: float, tuning: MeanTuning, ratios: Array, shifts: Array, *, bounded: bool,
     candidate: Sequence[Losses], incumbent: Sequence[Losses],
-) -> tuple[float, ...]:  # fmt: skip
+) -> Grid:  # fmt: skip
     """Add a reading of losses at every boundary X0 = ratio x min(X, B) + shift, centred as the safety test is."""
     slope, offset = 1.0 - share + share * ratios, share * shifts
     most = np.ones_like(ratios) if bounded else ratios * tuning.cap + shifts
@@ -92,15 +100,15 @@ def fold_mean(
     n = np.array(counts(*candidate, *incumbent), dtype=float)
     grown = np.empty((len(ratios), 2, len(_FRACTIONS)))
     for side, bet in enumerate((up, -down)):
-        factors = np.log1p(z[:, :, None] * bet[None, :, None] * np.array(_FRACTIONS))
+        factors = np.log1p(z[:, :, None] * np.multiply.outer(bet, _FRACTIONS))
         # Not through BLAS: its threads cost more than they gain, here and for whoever runs beside us.
         grown[:, side] = np.einsum("i,ijk->jk", n, factors)
     return _add(state, grown)
 
 
-def fold_coin(state: tuple[float, ...], share: float, n_candidate: int, n_incumbent: int) -> tuple[float, ...]:
+def fold_coin(state: Grid, share: float, n_candidate: int, n_incumbent: int) -> Grid:
     """Add a reading of bad events at every ratio of rates."""
-    ratios = np.array(RATIO_POINTS)[:, None]
+    ratios = _RATIOS[:, None]
     fair = np.log(share * ratios + 1.0 - share)
     grown = np.empty((len(RATIO_POINTS), 2, len(_MULTIPLES)))
     for side, sign in enumerate((1.0, -1.0)):
@@ -110,24 +118,22 @@ def fold_coin(state: tuple[float, ...], share: float, n_candidate: int, n_incumb
     return _add(state, grown)
 
 
-def fold_block(state: tuple[float, ...], difference: float, scale: float) -> tuple[float, ...]:
+def fold_block(state: Grid, difference: float, scale: float) -> Grid:
     """Add the log ratio of a finished block at every change; `scale` is what the blocks before say of it."""
-    excess = (difference - np.array(QUANTILE_POINTS) * (math.log(10.0) / CELLS_PER_DECADE)) / scale
+    excess = (difference - _CELLS * (math.log(10.0) / CELLS_PER_DECADE)) / scale
     tilted = np.outer(excess, 2.0 * np.array(TILTS))
     grown = np.stack((-np.logaddexp(0.0, -tilted), -np.logaddexp(0.0, tilted)), axis=1) + math.log(2.0)
     return _add(state, grown)
 
 
-def ends(
-    state: tuple[float, ...], points: Sequence[float], *, interpolate: bool = True
-) -> tuple[float | None, float | None]:
+def ends(state: Grid, points: Sequence[float], *, interpolate: bool = True) -> tuple[float | None, float | None]:
     """Return the ends of {g: E_g < 20}; None where the grid ends first.
 
     An end is the nearest rejected point, or lies between it and its inner neighbour: each bet's log wealth is
     concave in g, so where the wealth of the linearly interpolated logs reaches 20 the true wealth does too. When every
     point is rejected, the set lies between the last point that is too low and the first that is too high.
     """
-    wealth = np.array(state).reshape(len(points), 2, -1)
+    wealth = np.frombuffer(state).reshape(len(points), 2, -1)
     flat = wealth.reshape(len(points), -1)
     inside = np.flatnonzero(_log_mean(flat) < LOG_THRESHOLD)
     if inside.size:
@@ -181,5 +187,5 @@ def _bounds(*sides: tuple[float, Array]) -> Array:
     return np.where(np.isfinite(least), SAFE_FRACTION * least, 0.0)
 
 
-def _add(state: tuple[float, ...], grown: Array) -> tuple[float, ...]:
-    return tuple((np.array(state) + grown.ravel()).tolist())
+def _add(state: Grid, grown: Array) -> Grid:
+    return (np.frombuffer(state) + grown.ravel()).tobytes()

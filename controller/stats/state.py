@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from controller.stats.baseline import Baseline, ClassCells
 from controller.stats.block import Block
 from controller.stats.estimate import ArmEstimate
+from controller.stats.interval import Grid
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
 from controller.stats.quantile import QuantileTuning
@@ -51,7 +52,7 @@ class ProcessState:
     tuning: Tuning | None
     harm: Wealth
     safety: tuple[float, ...]
-    interval: tuple[float, ...]
+    interval: Grid
     incumbent: ArmEstimate = field(default_factory=ArmEstimate)
     candidate: ArmEstimate = field(default_factory=ArmEstimate)
     start_share: float | None = None

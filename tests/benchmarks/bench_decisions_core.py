@@ -37,7 +37,7 @@ AIM_JUDGEMENT_MS, AIM_RECORDER_US, AIM_REQUESTS_PER_S, AIM_STATE_MB, AIM_LOG_E =
 def main() -> None:
     """Measure once and print one line a figure."""
     scenario = load_scenario(POLICIES / "scenarios" / "boundary-10.yaml")
-    for requests in (100, 1_000, 10_000, 100_000, 1_000_000):
+    for requests in (25, 100, 1_000, 10_000, 100_000, 1_000_000):
         judgement(scenario, requests)
     recorder()
     for requests in (1, 50, 1_000, 10_000, 20_000, 100_000):
@@ -191,6 +191,8 @@ def _plain(value: object) -> object:
     """Return JSON values: keys as text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return np.frombuffer(value).tolist()
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

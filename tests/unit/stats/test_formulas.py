@@ -159,13 +159,13 @@ def test_ends_are_rejected_points_around_what_is_left(
     too_low: tuple[int, ...], too_high: tuple[int, ...], found: tuple[float | None, float | None]
 ) -> None:
     """On a grid of 1, 2, 3: the last point that is too low and the first that is too high, None where there is none."""
-    state = tuple(float(log_e) for pair in zip(too_low, too_high, strict=True) for log_e in pair)
+    state = np.array([too_low, too_high], dtype=float).T.tobytes()
     assert interval.ends(state, (1.0, 2.0, 3.0), interpolate=False) == found
 
 
 def test_an_end_moves_in_while_the_interpolated_wealth_rejects() -> None:
     """Log wealth falls from 9 to 0 between two points: e-values of 20 are left 62 to 66 % of the way."""
-    state = (9.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    state = np.array([9.0, 0.0, 0.0, 0.0, 0.0, 0.0]).tobytes()
     low, high = interval.ends(state, (1.0, 2.0, 3.0))
     average = [math.log((math.exp(9.0 * (1.0 - part / 32)) + 1.0) / 2.0) for part in range(33)]
     assert low == 1.0 + max(part for part in range(33) if average[part] >= math.log(20.0)) / 32
@@ -186,8 +186,9 @@ def test_the_interval_of_a_quantile_bets_on_exceedances_at_every_change(decided:
     tuning = QuantileTuning(Shifts({}, 0), 3, 0.2)
     candidate = ArmView(9, {0: 2, 4: 3, 20: 2}, 2, {}, {}, 0)
     incumbent = ArmView(7, {1: 4, 3: 2}, 1, {}, {}, 0)
-    found = interval.fold_quantile((0.5,) * interval.N_QUANTILE, SHARE, tuning, decided, candidate, incumbent)
-    wealth = np.array(found).reshape(len(interval.QUANTILE_POINTS), 2, -1)
+    begun = np.full(interval.N_QUANTILE, 0.5).tobytes()
+    found = interval.fold_quantile(begun, SHARE, tuning, decided, candidate, incumbent)
+    wealth = np.frombuffer(found).reshape(len(interval.QUANTILE_POINTS), 2, -1)
     for at in (0, len(interval.QUANTILE_POINTS) // 2, len(interval.QUANTILE_POINTS) - 1):
         threshold = 3 + interval.QUANTILE_POINTS[at]
         over = candidate.assigned - candidate.below(threshold)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def plan(
     candidate = load_candidate(file)
     policies = Path(os.environ.get("SWAPGATE_POLICIES") or POLICIES)
     frozen = load_policy(policy, policies) if policy else load_policy(candidate.policy, policies, file.parent)
-    record = _of_scenario(scenario) if scenario else _of_lane(candidate.lane, known_rate=rate > 0)
+    record = _of_scenario(scenario, frozen) if scenario else _of_lane(candidate.lane, frozen, known_rate=rate > 0)
     per_s = rate or record.rate_per_s
     if not per_s:
         raise UserError(f"no request reached lane {candidate.lane} lately; give --rate, in requests a second")
@@ -67,7 +67,7 @@ def plan(
     emit(output, found, lambda: text(found))
 
 
-def _of_lane(lane: str, *, known_rate: bool) -> Record:
+def _of_lane(lane: str, policy: "Policy", *, known_rate: bool) -> Record:
     """Return the lane's last hour; the reference workload when it can't be had and the rate is given."""
     from controller.stats.tally import WindowTally
 
@@ -75,14 +75,14 @@ def _of_lane(lane: str, *, known_rate: bool) -> Record:
         traffic = Client.here().get(f"/lanes/{lane}/traffic")
     except (UnavailableError, ForbiddenError) as error:
         if known_rate:
-            return _reference(f"{error}")
+            return _reference(f"{error}", policy)
         raise UserError(f"the lane's traffic can't be read ({error}); give --rate, in requests a second") from error
     except GatectlError:
         if known_rate:
-            return _reference(f"there is no lane {lane} there")
+            return _reference(f"there is no lane {lane} there", policy)
         raise
     if traffic["requests"] < LEAST_REQUESTS and known_rate:
-        return _reference(f"lane {lane} served {traffic['requests']} requests lately, too few to plan with")
+        return _reference(f"lane {lane} served {traffic['requests']} requests lately, too few to plan with", policy)
     if traffic["requests"] < LEAST_REQUESTS:
         raise UserError(
             f"lane {lane} served {traffic['requests']} requests lately, too few to plan with (at least "
@@ -109,19 +109,20 @@ def _prompts(policy: "Policy", lane: str, policies: Path, base: Path) -> tuple[i
         return None, [f"the gate's suite can't be read, so it is not known what the gate costs: {error}"]
 
 
-def _reference(why: str) -> Record:
+def _reference(why: str, policy: "Policy") -> Record:
     from controller.schema import POLICIES
 
-    found = _of_scenario(POLICIES / "scenarios" / "story-identical.yaml")
+    found = _of_scenario(POLICIES / "scenarios" / "story-identical.yaml", policy)
     return Record(found.history, found.timeout_s, None, f"the reference workload, {found.source} ({why})")
 
 
-def _of_scenario(file: Path) -> Record:
+def _of_scenario(file: Path, policy: "Policy") -> Record:
+    """Return what the scenario's incumbent does, as the planned policy would measure it, not as the scenario's does."""
     from controller.schema.scenario import load_scenario
     from controller.sim.world import World
 
     scenario = load_scenario(file)
-    history = World(scenario, 1, 0).history().tally()
+    history = World(replace(scenario, policy=policy), 1, 0).history().tally()
     return Record(history, scenario.timeout_s, scenario.rate_per_s, f"the incumbent of scenario {scenario.name}")
 
 

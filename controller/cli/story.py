@@ -28,6 +28,7 @@ TIMED_DRAWS = 5
 HISTORY_ANSWERS = 24
 """Of the incumbent alone, before a proposal that gets traffic: the tests are tuned on them, and stand still without."""
 CHAPTER_TIMEOUT_S = 2000.0
+PROMOTION = frozenset({"promoting", "baking", "promoted"})
 _SETTLED = re.compile(r"share 0 everywhere after ([0-9.]+) s")
 
 
@@ -62,7 +63,7 @@ class Outcome:
     `images` counts, per arm, the answers that the server says the arm was asked for; `seen` the bad images that users
     got, by the server's books, `seen_by_client` by the client's. `exposed_s` is the time from the first candidate
     image in the client's hands to share 0 at every gateway, None for what was promoted. `false_promote` is the policy's
-    budget: how often a model that breaks a limit may be promoted.
+    budget: how often a model that breaks a limit may be promoted; `criteria` what was known when it was decided.
     """
 
     title: str
@@ -163,9 +164,12 @@ def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glim
     body["overrides"] = [GATE] if chapter.override else []
     row = client.post("/rollouts", body)
     view: dict[str, Any] = row
+    judged = view
     for glimpse in glimpses(client, row["id"]):
         show(glimpse)
         view = glimpse.view or view
+        if judged["state"] not in PROMOTION:  # evidence goes on in the bake, where a proof may fade again
+            judged = view
         if time.time() - started_s > CHAPTER_TIMEOUT_S:
             raise UnavailableError(f"{row['id']} is undecided after {CHAPTER_TIMEOUT_S / 60:.0f} minutes; gave up")
     if view["state"] != "rejected":
@@ -188,7 +192,7 @@ def tell(chapter: Chapter, client: Client, users: Audience, show: Callable[[Glim
         exposed_s=None if exposed_s is None else round(exposed_s, 1),
         took_s=round(time.time() - started_s, 1),
         false_promote=body["policy"]["budget"]["false_promote"],
-        criteria=view["criteria"],
+        criteria=judged["criteria"],
     )
 
 

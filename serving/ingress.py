@@ -7,6 +7,7 @@ names its `user`. (`x-request-id` belongs to Ray Serve's proxy, which echoes the
 """
 
 import asyncio
+import logging
 import secrets
 import time
 import uuid
@@ -19,9 +20,11 @@ from fastapi.responses import JSONResponse
 
 from serving.calls import CallError
 from serving.openai_api import ApiError, fault_error, images_body, parse_request, size_px, unknown_model
-from serving.providers.protocol import Ask
+from serving.providers.protocol import Ask, Fault
 from serving.router import Router
 from serving.routes import Route, RouteTable
+
+log = logging.getLogger(__name__)
 
 LARGE_BYTES: Final = 256 * 1024
 _DRAWN_SEEDS: Final = 2**32
@@ -82,13 +85,19 @@ async def _generate(table: RouteTable, router: Router, body: bytes) -> Response:
     width_px, height_px = size_px(request.size, route.incumbent)
     seed = secrets.randbelow(_DRAWN_SEEDS) if request.seed is None else request.seed
     seeds = tuple(range(seed, seed + (request.n or 1)))
-    request_id = uuid.uuid4().hex
+    request_id, started_s = uuid.uuid4().hex, time.monotonic()
     headers = {"x-swapgate-request-id": request_id, "x-swapgate-epoch": str(route.split.epoch)}
     try:
         ask = Ask(request.prompt, seeds, width_px, height_px)
         answer = await router.answer(route, ask, request_id, request.user)
     except CallError as error:
         api_error = fault_error(error.fault)
+        if error.fault is not Fault.REFUSED:  # the prompt's own fault, and no news for on-call
+            waited_s = time.monotonic() - started_s
+            log.warning(
+                "lane %s, epoch %d: no image for request %s after %.1f s (%s, status %d)",
+                request.model, route.split.epoch, request_id, waited_s, error.fault.value, api_error.status,
+            )  # fmt: skip
         retry = {"retry-after": "1"} if api_error.status == 429 else {}
         return JSONResponse(api_error.body(), api_error.status, headers | retry)
     headers["x-swapgate-arm"] = answer.arm.value

@@ -149,10 +149,12 @@ def _say_end(outcomes: "list[Outcome]", users: "Audience", found: dict[str, Any]
     from controller.cli.story import certified
     from controller.cli.words import percent
 
-    answers = users.traffic.summary()
-    failed = {status: count for status, count in answers["statuses"].items() if status != "200"}
-    why = f" (by status: {failed}, not sent: {answers['dropped']})" if users.errors else ""
-    say(f"Users: {answers['answered']} answers, {users.errors} errors{why}")
+    say(f"Users: {len(users.answers)} answers, {users.errors} errors")
+    for failure in users.failures:
+        at = time.strftime("%H:%M:%S", time.localtime(failure.time_s))
+        say(f"  ! {at} status {failure.status} after {failure.latency_s:.1f} s")
+    if users.traffic.dropped:
+        say(f"  ! {users.traffic.dropped} requests were not sent: too many under way")
     say(f"Audit log: {verified(found)}\n")
     if outcomes and outcomes[0].state == "promoted":
         proven, opened = certified(outcomes[0])

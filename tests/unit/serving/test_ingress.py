@@ -155,6 +155,21 @@ async def test_the_incumbent_s_faults_are_told_by_status(gate: Gate, fault: Faul
     assert ("retry-after" in response.headers) is (status == 429)
 
 
+async def test_who_got_no_image_stands_in_the_log_without_the_prompt(
+    gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line for a request that failed, with its id, and none for one that the content policy refused."""
+    gate.table.apply([route(0.0, epoch=4)], 0.0)
+    gate.models.behaviours[INCUMBENT_APP] = failing(Fault.REFUSED)
+    await gate.draw(prompt="a secret cat")
+    gate.models.behaviours[INCUMBENT_APP] = failing(Fault.DEADLINE)
+    answer = await gate.draw(prompt="a secret cat")
+    [line] = [record.getMessage() for record in caplog.records if record.name == "serving.ingress"]
+    assert answer.headers["x-swapgate-request-id"] in line
+    assert line.endswith("(deadline, status 504)")
+    assert "cat" not in line
+
+
 async def test_lists_the_lanes_as_models(gate: Gate) -> None:
     """A lane is what a client calls a model."""
     listed = (await gate.client.get("/v1/models")).json()

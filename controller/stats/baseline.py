@@ -7,11 +7,9 @@ kept. Tuning constants cost power when wrong, never validity (P4 of statistics.m
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 
-from controller.stats.tally import Cells, add_cells, add_to
+from controller.stats.counts import ClassCounts
 
 GENERATION = 4000
 FIRST_GENERATION = 50
@@ -19,15 +17,12 @@ MIN_CLASS = 20
 MAX_CLASSES = 16
 RETUNE_LEAST, RETUNE_MOST = 20, 1000
 
-ClassCells = Mapping[str, Cells]
-
-
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Counts per request class; `n_untuned` requests came in since the last tuning."""
 
-    older: ClassCells = field(default_factory=dict)
-    recent: ClassCells = field(default_factory=dict)
+    older: ClassCounts = field(default_factory=ClassCounts.none)
+    recent: ClassCounts = field(default_factory=ClassCounts.none)
     n_older: int = 0
     n_recent: int = 0
     n_untuned: int = 0
@@ -58,18 +53,18 @@ class Baseline:
         grown = min(max(RETUNE_LEAST, (self.n + more) // 5), RETUNE_MOST)
         return self.n + more >= MIN_CLASS and self.n_untuned + more >= grown
 
-    def classes(self) -> dict[str, Cells]:
+    def classes(self) -> ClassCounts:
         """Return the counts of both generations."""
-        return add_classes(self.older, self.recent)
+        return self.older + self.recent
 
 
-def add_to_baseline(baseline: Baseline, more: ClassCells) -> Baseline:
+def add_to_baseline(baseline: Baseline, more: ClassCounts) -> Baseline:
     """Count more incumbent requests and turn the generation when it is full."""
-    n_more = count(more)
-    recent, n_recent = add_classes(baseline.recent, more), baseline.n_recent + n_more
+    n_more = more.total
+    recent, n_recent = baseline.recent + more, baseline.n_recent + n_more
     older, n_older = baseline.older, baseline.n_older
     if n_recent >= baseline.capacity:
-        older, n_older, recent, n_recent = recent, n_recent, {}, 0
+        older, n_older, recent, n_recent = recent, n_recent, ClassCounts.none(), 0
     return Baseline(older, recent, n_older, n_recent, baseline.n_untuned + n_more)
 
 
@@ -78,39 +73,8 @@ def tuned(baseline: Baseline) -> Baseline:
     return Baseline(baseline.older, baseline.recent, baseline.n_older, baseline.n_recent, 0)
 
 
-def add_classes(left: ClassCells, right: ClassCells) -> dict[str, Cells]:
-    """Add counts per class, sharing the classes that do not change."""
-    total = dict(left)
-    for name, cells in right.items():
-        if cells:
-            total[name] = add_cells(total[name], cells) if name in total else cells
-    return total
-
-
-def count(classes: ClassCells) -> int:
-    """Return the requests in all classes."""
-    return sum([sum(cells.values()) for cells in classes.values()])
-
-
-def pooled(classes: ClassCells) -> Cells:
-    """Return the counts of all classes together."""
-    if len(classes) == 1:
-        return next(iter(classes.values()))
-    total: dict[int, int] = {}
-    for cells in classes.values():
-        add_to(total, cells)
-    return total
-
-
-def known_classes(classes: ClassCells) -> tuple[str, ...]:
-    """Return the classes with MIN_CLASS requests, at most the MAX_CLASSES largest, in a fixed order."""
-    sizes = {name: sum(cells.values()) for name, cells in classes.items()}
-    large = [name for name in sizes if sizes[name] >= MIN_CLASS]
-    return tuple(sorted(large, key=lambda name: (-sizes[name], name))[:MAX_CLASSES])
-
-
-def quantile_cell(cells: Mapping[int, float], level: float) -> int:
-    """Return the first cell at which the weight reaches `level` of the whole; needs a positive weight."""
-    ordered = sorted([cell for cell, weight in cells.items() if weight > 0])
-    reached = list(accumulate(map(cells.__getitem__, ordered)))
-    return ordered[min(bisect_left(reached, level * reached[-1]), len(ordered) - 1)]
+def known_classes(classes: ClassCounts) -> dict[str, int]:
+    """Return the rows of the classes with MIN_CLASS requests, at most the MAX_CLASSES largest."""
+    sizes = classes.sizes.tolist()
+    rows = [row for row, size in enumerate(sizes) if size >= MIN_CLASS]
+    return {classes.names[row]: row for row in sorted(rows, key=lambda row: -sizes[row])[:MAX_CLASSES]}

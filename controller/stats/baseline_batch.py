@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from controller.stats.baseline import ClassCells, add_to_baseline
+from controller.stats.baseline import add_to_baseline
 from controller.stats.columns import NO_VALUE, Bools, Columns
+from controller.stats.counts import ClassCounts
 from controller.stats.criterion import TUNED, tune
 from controller.stats.quantile import CLIMB_CELLS
 from controller.stats.report import is_latency
@@ -47,6 +48,8 @@ class Release:
         counts = np.bincount(self._entry, weights=self._n, minlength=len(self._windows)).astype(np.int64)
         self._added = np.append(0, np.cumsum(counts))
         self._at = 0  # entries released so far
+        self._order = sorted(range(len(self._names)), key=self._names.__getitem__)
+        self._in_order = tuple(self._names[at] for at in self._order)
 
     @property
     def tuning(self) -> Tuning | None:
@@ -105,8 +108,8 @@ class Release:
         known[self._n_old_rows :] = seen[self._row]
         return known
 
-    def _rows_of(self, classes: ClassCells) -> Iterator[tuple[int, int, int]]:
-        for name, cells in classes.items():
+    def _rows_of(self, classes: ClassCounts) -> Iterator[tuple[int, int, int]]:
+        for name, cells in classes.classes().items():
             if name not in self._names:
                 self._names.append(name)
             yield from ((self._names.index(name), cell, n) for cell, n in cells.items())
@@ -124,22 +127,17 @@ class Release:
             self._at = last
         self._state = tune(replace(self._state, baseline=baseline))
 
-    def _classes(self, first: int, last: int) -> ClassCells:
+    def _classes(self, first: int, last: int) -> ClassCounts:
         """Return the outcomes of the entries first..last - 1 by class."""
         low, high = np.searchsorted(self._entry, (first, last))
         kind, cell, n = self._kind[low:high], self._cell[low:high], self._n[low:high]
         if self._gaps:
             kind, cell, n = kind[n > 0], cell[n > 0], n[n > 0]
         if not len(n):
-            return {}
+            return ClassCounts.none()
         lowest = int(cell.min())
         width = int(cell.max()) - lowest + 1
-        counts = np.bincount(kind * width + (cell - lowest), weights=None if self._single else n)
-        found = np.flatnonzero(counts)
-        numbers, cells = counts[found].astype(np.int64).tolist(), (found % width + lowest).tolist()
-        edges = np.searchsorted(found, np.arange(len(self._names) + 1) * width).tolist()
-        return {
-            name: dict(zip(cells[first:last], numbers[first:last], strict=True))
-            for name, first, last in zip(self._names, edges, edges[1:], strict=False)
-            if last > first
-        }
+        counts = np.bincount(
+            kind * width + (cell - lowest), weights=None if self._single else n, minlength=len(self._names) * width
+        )
+        return ClassCounts(self._in_order, lowest, counts.astype(np.int64).reshape(-1, width)[self._order])

@@ -21,8 +21,8 @@ approximate in that a mean of few skewed values is not quite symmetric (the clip
 
 import math
 from dataclasses import dataclass, replace
-from operator import mul
 
+from controller.stats import portable
 from controller.stats.bins import CELLS_PER_DECADE
 from controller.stats.law import LawTuning, scores
 from controller.stats.normal import ArmView
@@ -77,7 +77,8 @@ def windows_of(block_s: float) -> int:
 
 def value_sum(seen: ArmView, tuning: LawTuning) -> float:
     """Return the sum of an arm's clipped log values less their class medians; unresolved requests are at the clip."""
-    return math.fsum(map(mul, *scores(seen, tuning, 0))) * tuning.scale * NATS_PER_CELL
+    z, n = scores(seen, tuning, 0)
+    return float(portable.total(z * n)) * tuning.scale * NATS_PER_CELL
 
 
 def add(block: Block, share: float, n: tuple[int, int], totals: tuple[float, float]) -> Block:

@@ -10,22 +10,16 @@ import math
 from dataclasses import replace
 
 from controller.stats import block, evidence, interval, report
-from controller.stats.baseline import (
-    MIN_CLASS,
-    Baseline,
-    ClassCells,
-    add_classes,
-    add_to_baseline,
-    count,
-    tuned,
-)
+from controller.stats.baseline import MIN_CLASS, Baseline, add_to_baseline, tuned
 from controller.stats.bins import LOG_HIGHEST, Axis, cell_of, lower_edge
+from controller.stats.counts import ClassCounts
 from controller.stats.law import LawTuning, tune_law
 from controller.stats.mean import MeanTuning, tune_mean
 from controller.stats.normal import Shifts, Views, views, with_unresolved
 from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, tune_quantile
+from controller.stats.reading import Reading
 from controller.stats.setting import CriterionSetting, Kind, Statistic
-from controller.stats.state import Pending, ProcessState, Reading, Summary, Tuning
+from controller.stats.state import Pending, ProcessState, Summary, Tuning
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
 from controller.stats.wealth import grow, grow_wealth, open_wealth, restart
 
@@ -53,9 +47,10 @@ def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
     n_harm, n_safety, n_interval = evidence.sizes(setting)
     baseline = Baseline()
     if setting.kind in TUNED:
-        seen = views(history, setting.metric, Shifts({}, 0)) if report.is_latency(setting) else None
-        classes = _incumbent_classes(setting, None, history, seen)
-        n = count(classes)
+        before = Reading(epoch=0, window=0, share=0.0, tally=history)
+        seen = views(before, setting.metric, Shifts({}, 0)) if report.is_latency(setting) else None
+        classes = _incumbent_classes(setting, None, before, seen)
+        n = classes.total
         baseline = Baseline(older=classes, n_older=n, n_untuned=n)
     state = ProcessState(
         setting=setting,
@@ -104,7 +99,7 @@ def fold(state: ProcessState, reading: Reading) -> ProcessState:
     state = _release(state, reading.window)
     setting, is_limit = state.setting, state.setting.kind in LIMITS
     shifts, late = late_cell(setting, state.tuning)
-    seen = views(reading.tally, setting.metric, shifts) if report.is_latency(setting) else None
+    seen = views(reading, setting.metric, shifts) if report.is_latency(setting) else None
     if is_limit or 0 < reading.share < 1:
         if seen is not None and setting.kind is Kind.BLOCK:
             state = _grow_block(state, reading, seen)
@@ -116,8 +111,8 @@ def fold(state: ProcessState, reading: Reading) -> ProcessState:
         incumbent = report.add_view(state.incumbent, seen.incumbent, shifts, late, weights[0] * is_tuned)
         candidate = report.add_view(state.candidate, seen.candidate, shifts, late, weights[1] * is_tuned)
     else:
-        incumbent = report.add_tally(state, state.incumbent, reading.tally, Arm.INCUMBENT, weights[0])
-        candidate = report.add_tally(state, state.candidate, reading.tally, Arm.CANDIDATE, weights[1])
+        incumbent = report.add_values_of(state, state.incumbent, reading, Arm.INCUMBENT, weights[0])
+        candidate = report.add_values_of(state, state.candidate, reading, Arm.CANDIDATE, weights[1])
     return replace(state, incumbent=incumbent, candidate=candidate, pending=_pend(state, reading, seen))
 
 
@@ -171,10 +166,10 @@ def turn_block(state: ProcessState, window: int, share: float) -> ProcessState:
 def _pend(state: ProcessState, reading: Reading, seen: Views | None) -> tuple[Pending, ...]:
     if state.setting.kind not in TUNED:
         return ()
-    classes = _incumbent_classes(state.setting, state.tuning, reading.tally, seen)
+    classes = _incumbent_classes(state.setting, state.tuning, reading, seen)
     if state.pending and state.pending[-1].window == reading.window:
         last = state.pending[-1]
-        return (*state.pending[:-1], Pending(last.window, add_classes(last.classes, classes)))
+        return (*state.pending[:-1], Pending(last.window, last.classes + classes))
     return (*state.pending, Pending(reading.window, classes))
 
 
@@ -223,11 +218,11 @@ def images_to_start(state: ProcessState, share: float) -> int:
 
 
 def _incumbent_classes(
-    setting: CriterionSetting, tuning: Tuning | None, tally: WindowTally, seen: Views | None
-) -> ClassCells:
+    setting: CriterionSetting, tuning: Tuning | None, reading: Reading, seen: Views | None
+) -> ClassCounts:
     """Return the incumbent's outcomes that tune; latencies still unresolved enter above the threshold."""
     if seen is None:
-        return {name: item.of(setting.metric) for name, item in tally.arms.get(Arm.INCUMBENT, {}).items()}
+        return reading.counts(setting.metric, Arm.INCUMBENT)
     shifts, late = late_cell(setting, tuning)
     return with_unresolved(seen.incumbent, shifts, late + CLIMB_CELLS)
 

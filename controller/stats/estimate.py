@@ -6,19 +6,14 @@ Simpson's paradox, and within one share nothing is lost. The change is taken aft
 Criteria with a limit look at one arm and weigh every request alike.
 """
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from operator import mul
 
-from controller.stats.baseline import pooled, quantile_cell
-from controller.stats.bins import Axis, meaning, value_of
+from controller.stats import portable
+from controller.stats.bins import Axis, value_of
+from controller.stats.counts import ClassCounts, Counts
 from controller.stats.mean import MeanTuning, losses
 from controller.stats.normal import ArmView, Shifts, normalised, with_unresolved
 from controller.stats.setting import CriterionSetting
-from controller.stats.tally import Arm, Cells, WindowTally
-
-Weights = Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +28,8 @@ class ArmEstimate:
 
     n: int = 0
     missing: int = 0
-    raw: Weights = field(default_factory=dict)
-    relative: Weights = field(default_factory=dict)
+    raw: Counts = field(default_factory=Counts.none)
+    relative: Counts = field(default_factory=Counts.none)
     late_from: int | None = None
     weight: float = 0.0
     residual: float = 0.0
@@ -57,71 +52,51 @@ def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
 
 def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
     """Add a reading of latencies; unresolved requests count at the cell they are known to reach."""
-    cells, relative = seen.raw, seen.cells
+    cells, relative, late_from = seen.raw, seen.cells, arm.late_from
     if seen.unresolved:
         cells = with_unresolved(seen, shifts, late_cell)
         relative = normalised(cells, shifts)
-    late_from = arm.late_from
-    if seen.unresolved:
         late_from = late_cell if late_from is None else min(late_from, late_cell)
-    added = _with_cells(arm, pooled(cells), weight)
-    return replace(added, relative=_added(arm.relative, relative, weight), late_from=late_from)
+    added = add_cells(arm, cells.pooled(), weight)
+    return replace(added, relative=arm.relative + relative.times(weight), late_from=late_from)
 
 
 def add_values(
-    arm: ArmEstimate,
-    setting: CriterionSetting,
-    tally: WindowTally,
-    side: Arm,
-    tuning: MeanTuning | None,
-    weight: float,
+    arm: ArmEstimate, setting: CriterionSetting, seen: ClassCounts, tuning: MeanTuning | None, weight: float
 ) -> ArmEstimate:
     """Add a reading of values that are known at the reading's age."""
-    cells = pooled({name: item.of(setting.metric) for name, item in tally.arms.get(side, {}).items()})
-    excess: list[float] = []
-    for item in losses(setting, tally, side):
-        centre = tuning.centre(item.name) if tuning else 0.0
-        excess += [n * (loss - centre) for n, loss in zip(item.n, item.loss, strict=True)]
-    return replace(_with_cells(arm, cells, weight), residual=arm.residual + weight * math.fsum(excess))
+    found = losses(setting, seen)
+    excess = found.loss - found.centres(tuning) if tuning else found.loss
+    lost = float(portable.total(found.n * excess))
+    return replace(add_cells(arm, seen.pooled(), weight), residual=arm.residual + weight * lost)
 
 
-def _with_cells(arm: ArmEstimate, cells: Cells, weight: float) -> ArmEstimate:
+def add_cells(arm: ArmEstimate, cells: Counts, weight: float) -> ArmEstimate:
     """Add requests over plain cells."""
-    highest = max(cells, default=arm.highest)
+    highest = cells.highest
+    if highest is None:
+        return arm
     return replace(
         arm,
-        raw=_added(arm.raw, cells, weight),
-        weight=arm.weight + weight * sum(cells.values()),
-        highest=highest if arm.highest is None or highest is None else max(highest, arm.highest),
+        raw=arm.raw + cells.times(weight),
+        weight=arm.weight + weight * int(cells.weight.sum()),
+        highest=highest if arm.highest is None else max(highest, arm.highest),
     )
-
-
-def _added(before: Weights, cells: Cells, weight: float) -> Weights:
-    total = dict(before)
-    get = total.get
-    for cell, n in cells.items():
-        total[cell] = get(cell, 0.0) + weight * n
-    return total
 
 
 def mean_of(axis: Axis, arm: ArmEstimate) -> float | None:
     """Return the weighted mean in the metric's unit, None without data."""
-    total = math.fsum(arm.raw.values())
-    if total <= 0:
-        return None
-    return math.fsum(map(mul, arm.raw.values(), map(meaning(axis), arm.raw))) / total
+    return arm.raw.mean(axis) if arm.weight > 0 else None
 
 
 def quantile_of(arm: ArmEstimate, level: float) -> float | None:
     """Return the weighted quantile in the metric's unit, None without data."""
-    if sum(arm.raw.values()) <= 0:
-        return None
-    return value_of(Axis.LOG, quantile_cell(arm.raw, level))
+    return value_of(Axis.LOG, arm.raw.quantile(level)) if arm.weight > 0 else None
 
 
 def relative_quantile(arm: ArmEstimate, level: float) -> int | None:
     """Return the weighted quantile as a cell relative to the class median, None without data."""
-    return quantile_cell(arm.relative, level) if sum(arm.relative.values()) > 0 else None
+    return arm.relative.quantile(level) if arm.weight > 0 else None
 
 
 def residual_mean(arm: ArmEstimate) -> float | None:

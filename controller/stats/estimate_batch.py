@@ -1,13 +1,13 @@
 """The arms' estimates after many windows at once: `estimate.add_latencies` and `add_values` in numpy."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from controller.stats.columns import NO_VALUE, Bools, Columns, Ints
+from controller.stats.counts import Counts
 from controller.stats.criterion import LIMITS
-from controller.stats.estimate import ArmEstimate
+from controller.stats.estimate import ArmEstimate, add_cells
 from controller.stats.factors import centres, has_value, losses
 from controller.stats.report import is_latency
 from controller.stats.setting import Kind
@@ -66,7 +66,7 @@ def _first_evident(state: ProcessState, rows: Columns, first: int, *, latency: b
     valued = np.ones(len(rows.cell), np.bool_) if latency else has_value(rows)
     latest = 0
     for side, arm in enumerate(_arms(state)):
-        if arm.raw:
+        if arm.weight > 0:
             continue
         own = np.flatnonzero(valued & (rows.candidate == bool(side)))
         if not len(own):
@@ -90,8 +90,8 @@ def _with_latencies(
         late_from = int(np.min(unresolved, initial=before))
         added.append(
             replace(
-                _with_raw(arm, counts[side], weight),
-                relative=_added(arm.relative, relative[side], weight),
+                add_cells(arm, counts[side], weight),
+                relative=arm.relative + relative[side].times(weight),
                 late_from=None if late_from == NO_VALUE else late_from,
             )
         )
@@ -111,40 +111,16 @@ def _with_values(
     added = []
     for side, (arm, weight) in enumerate(zip(arms, weights, strict=True)):
         residual = float(excess[rows.candidate == bool(side)].sum())
-        added.append(replace(_with_raw(arm, counts[side], weight), residual=arm.residual + weight * residual))
+        added.append(replace(add_cells(arm, counts[side], weight), residual=arm.residual + weight * residual))
     return added
 
 
-_Counts = Mapping[int, int]
-
-
-def _counts(cells: Ints, rows: Columns) -> tuple[_Counts, _Counts]:
+def _counts(cells: Ints, rows: Columns) -> tuple[Counts, Counts]:
     """Return the requests at each cell, of the incumbent and of the candidate; rows with n = 0 count nowhere."""
     found = []
     for side in (False, True):
         own = (rows.candidate == side) & (rows.n > 0)
         cell = cells[own]
         lowest = int(np.min(cell, initial=0))
-        counts = np.bincount(cell - lowest, weights=rows.n[own])
-        at = np.flatnonzero(counts)
-        found.append(dict(zip((at + lowest).tolist(), counts[at].astype(np.int64).tolist(), strict=True)))
+        found.append(Counts(lowest, np.bincount(cell - lowest, weights=rows.n[own]).astype(np.int64)))
     return found[0], found[1]
-
-
-def _with_raw(arm: ArmEstimate, counts: _Counts, weight: float) -> ArmEstimate:
-    if not counts:
-        return arm
-    highest = max(counts)
-    return replace(
-        arm,
-        raw=_added(arm.raw, counts, weight),
-        weight=arm.weight + weight * sum(counts.values()),
-        highest=highest if arm.highest is None else max(highest, arm.highest),
-    )
-
-
-def _added(before: Mapping[int, float], counts: _Counts, weight: float) -> dict[int, float]:
-    total = dict(before)
-    for cell, count in counts.items():
-        total[cell] = total.get(cell, 0.0) + weight * count
-    return total

@@ -11,8 +11,9 @@ from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
 from controller.stats.normal import Views
 from controller.stats.quantile import QuantileTuning
+from controller.stats.reading import Reading
 from controller.stats.setting import CriterionSetting, Kind
-from controller.stats.state import Reading, Tuning
+from controller.stats.state import Tuning
 from controller.stats.tally import Arm
 
 
@@ -103,9 +104,11 @@ def _law(setting: CriterionSetting, tuning: LawTuning, grid: Grid, share: float,
 
 def _mean(setting: CriterionSetting, tuning: MeanTuning, grid: Grid, reading: Reading) -> Growth:
     margin = mean.margin_of(setting)
-    candidate = mean.losses(setting, reading.tally, Arm.CANDIDATE)
-    incumbent = mean.losses(setting, reading.tally, Arm.INCUMBENT)
-    if grid and (candidate or incumbent):
+    candidate = mean.losses(setting, reading.counts(setting.metric, Arm.CANDIDATE))
+    incumbent = mean.losses(setting, reading.counts(setting.metric, Arm.INCUMBENT))
+    if len(candidate.n) + len(incumbent.n) == 0:
+        return Growth((), (), grid)
+    if grid:
         if setting.max_ratio is not None:
             ratios = np.array(interval.RATIO_POINTS)
             shifts = np.zeros_like(ratios)
@@ -151,8 +154,8 @@ def _limit_event(setting: CriterionSetting, grid: Grid, reading: Reading, seen: 
 
 
 def _limit_mean(setting: CriterionSetting, grid: Grid, reading: Reading) -> Growth:
-    seen = mean.losses(setting, reading.tally, Arm.CANDIDATE)
-    if not seen:
+    seen = mean.losses(setting, reading.counts(setting.metric, Arm.CANDIDATE))
+    if not len(seen.n):
         return Growth((), (), grid)
     most = setting.loss_of(setting.limit or 0.0)
     cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * most

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.stats.bins import CELLS_PER_DECADE
-from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning, counts
+from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
 from controller.stats.normal import ArmView
 from controller.stats.paired import TILTS
 from controller.stats.quantile import QuantileTuning
@@ -62,11 +62,8 @@ def fold_quantile(
     Beyond the normalised cell `decided` (None: everything is) an unresolved candidate request may yet fall on
     either side, so it counts against whichever bet it would help.
     """
-    cells = sorted(candidate.cells)
-    counts = np.cumsum([0, *(candidate.cells[cell] for cell in cells)])
     thresholds = tuning.cell + _CELLS
-    below = counts[np.searchsorted(cells, thresholds, side="left")]
-    over = candidate.assigned - below
+    over = candidate.assigned - candidate.cells.below_each(thresholds)
     known = thresholds <= decided if decided is not None else np.ones(len(thresholds), dtype=bool)
     surely_over = np.where(known, over, over - candidate.unresolved)
     n0, over0 = incumbent.assigned, incumbent.assigned - incumbent.below(tuning.cell)
@@ -84,7 +81,7 @@ def fold_quantile(
 
 def fold_mean(
     state: Grid, share: float, tuning: MeanTuning, ratios: Array, shifts: Array, *, bounded: bool,
-    candidate: Sequence[Losses], incumbent: Sequence[Losses],
+    candidate: Losses, incumbent: Losses,
 ) -> Grid:  # fmt: skip
     """Add a reading of losses at every boundary X0 = ratio x min(X, B) + shift, centred as the safety test is."""
     slope, offset = 1.0 - share + share * ratios, share * shifts
@@ -92,12 +89,11 @@ def fold_mean(
     lowest, highest = slope * tuning.lowest + offset, slope * tuning.highest + offset
     up = _bounds((share, highest), (1.0 - share, ratios * tuning.cap + shifts - lowest))
     down = _bounds((share, most - lowest), (1.0 - share, highest - shifts))
-    loss1, centre1 = _excess(candidate, tuning, slope, offset)
-    loss0, centre0 = _excess(incumbent, tuning, slope, offset)
-    z1 = (np.minimum(loss1, most) - centre1) / share
-    z0 = -(ratios * np.minimum(loss0, tuning.cap) + shifts - centre0) / (1.0 - share)
+    centre1, centre0 = (slope * seen.centres(tuning)[:, None] + offset for seen in (candidate, incumbent))
+    z1 = (np.minimum(candidate.loss[:, None], most) - centre1) / share
+    z0 = -(ratios * np.minimum(incumbent.loss, tuning.cap)[:, None] + shifts - centre0) / (1.0 - share)
     z = np.concatenate((z1, z0))
-    n = np.array(counts(*candidate, *incumbent), dtype=float)
+    n = np.concatenate((candidate.n, incumbent.n)).astype(float)
     grown = np.empty((len(ratios), 2, len(_FRACTIONS)))
     for side, bet in enumerate((up, -down)):
         factors = np.log1p(z[:, :, None] * np.multiply.outer(bet, _FRACTIONS))
@@ -171,13 +167,6 @@ def _log_mean(wealth: Array) -> Array:
 def quantile_ratio(cells: float | None) -> float | None:
     """Return the ratio that a number of LOG cells stands for."""
     return None if cells is None else float(10.0 ** (cells / CELLS_PER_DECADE))
-
-
-def _excess(seen: Sequence[Losses], tuning: MeanTuning, slope: Array, offset: Array) -> tuple[Array, Array]:
-    """Return (losses, their centres) of shapes (losses, 1) and (losses, points)."""
-    loss = np.array([loss for item in seen for loss in item.loss])[:, None]
-    centre = np.repeat([tuning.centre(item.name) for item in seen], [len(item.n) for item in seen])[:, None]
-    return loss, centre * slope + offset
 
 
 def _bounds(*sides: tuple[float, Array]) -> Array:

@@ -15,12 +15,14 @@ information in an image at a share of 1 %, instead of 84 %. The bets on more tha
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import mul
 
-from controller.stats.baseline import ClassCells, quantile_cell
+import numpy as np
+
+from controller.stats import portable
+from controller.stats.counts import ClassCounts, Ints
 from controller.stats.normal import ArmView, class_shifts, normalised
+from controller.stats.portable import Floats
 from controller.stats.quantile import QuantileTuning, quantile_tuning
 
 TILTS = (0.15, 0.35, 0.75, 1.5, 2.2, 4.0)
@@ -45,54 +47,45 @@ class LawTuning:
         return math.ceil(self.centre + CLIP * self.scale)
 
 
-def tune_law(classes: ClassCells) -> LawTuning:
+def tune_law(classes: ClassCounts) -> LawTuning:
     """Freeze median, IQR / 1.349 and the cumulants of the incumbent; needs at least one request."""
     shifts = class_shifts(classes)
     cells = normalised(classes, shifts)
-    low, centre, high = (quantile_cell(cells, level) for level in (0.25, 0.5, 0.75))
+    low, centre, high = (cells.quantile(level) for level in (0.25, 0.5, 0.75))
     scale = max((high - low) / 1.349, LEAST_SCALE_CELLS)
-    n = sum(cells.values())
-    tilted = _tilted([_score(cell, centre, scale) for cell in cells])
-    psi = tuple(math.log(math.fsum(map(mul, cells.values(), map(math.exp, of_bet))) / n) for of_bet in tilted)
+    at = cells.occupied
+    n, tilted = cells.weight[at], _tilted(_scores(cells.low + at, centre, scale))
+    psi = tuple(math.log(mean) for mean in (portable.total(n * portable.exp(tilted)) / n.sum()).tolist())
     return LawTuning(quantile_tuning(shifts, cells, 0.5), centre, scale, psi)
 
 
 def law_growth(share: float, tuning: LawTuning, candidate: ArmView, incumbent: ArmView, margin: int) -> list[float]:
     """Return the log factor of a reading for each tilt; unresolved requests lie at the upper clip."""
-    no_share = 1.0 - share
     (slow, n_slow), (usual, n_usual) = scores(candidate, tuning, margin), scores(incumbent, tuning, 0)
-    growth = []
-    for psi, of_slow, of_usual in zip(tuning.psi, _tilted(slow), _tilted(usual), strict=True):
-        log_lr = [tilted - psi for tilted in of_slow]
-        terms = [n * (log - math.log(share * math.exp(log) + no_share)) for n, log in zip(n_slow, log_lr, strict=True)]
-        terms += [
-            -n * math.log(share * math.exp(tilted - psi) + no_share)
-            for n, tilted in zip(n_usual, of_usual, strict=True)
-        ]
-        growth.append(math.fsum(terms))
-    return growth
+    log_lr = _tilted(np.concatenate((slow, usual))) - np.array(tuning.psi)[:, None]
+    log_mix = portable.log(share * portable.exp(log_lr) + (1.0 - share))
+    log_lr[:, len(slow) :] = 0.0
+    grown: list[float] = portable.total(np.concatenate((n_slow, n_usual)) * (log_lr - log_mix)).tolist()
+    return grown
 
 
-def scores(seen: ArmView, tuning: LawTuning, margin: int) -> tuple[list[float], list[int]]:
+def scores(seen: ArmView, tuning: LawTuning, margin: int) -> tuple[Floats, Ints]:
     """Return each z and its requests; the candidate's cells are lowered by the margin, which raises the incumbent's."""
-    top = tuning.clip_cell
-    cells: dict[int, int] = {top: seen.unresolved} if seen.unresolved else {}
-    for cell, n in seen.cells.items():
-        at = min(cell - margin, top)
-        cells[at] = cells.get(at, 0) + n
-    return [score_of(tuning, cell) for cell in cells], list(cells.values())
+    at = seen.cells.occupied
+    cells = np.append(np.minimum(seen.cells.low + at - margin, tuning.clip_cell), tuning.clip_cell)
+    return _scores(cells, tuning.centre, tuning.scale), np.append(seen.cells.weight[at], seen.unresolved)
 
 
 def score_of(tuning: LawTuning, cell: int) -> float:
     """Return z of a cell relative to its class median."""
-    return _score(cell, tuning.centre, tuning.scale)
+    return max(-CLIP, min(CLIP, (cell - tuning.centre) / tuning.scale))
 
 
-def _score(cell: int, centre: int, scale: float) -> float:
-    return max(-CLIP, min(CLIP, (cell - centre) / scale))
+def _scores(cells: Ints, centre: int, scale: float) -> Floats:
+    return np.clip((cells - centre) / scale, -CLIP, CLIP)
 
 
-def _tilted(scores: Sequence[float]) -> list[list[float]]:
-    """Return th_k clip(z, -c_k, c_k) of each z for each bet."""
-    clipped = {clip: [max(-clip, min(clip, score)) for score in scores] for clip in set(CLIPS)}
-    return [[tilt * score for score in clipped[clip]] for tilt, clip in zip(TILTS, CLIPS, strict=True)]
+def _tilted(scores: Floats) -> Floats:
+    """Return th_k clip(z, -c_k, c_k) of each z, a row for each bet."""
+    clips = np.array(CLIPS)[:, None]
+    return np.asarray(np.array(TILTS)[:, None] * np.clip(scores, -clips, clips))

@@ -7,9 +7,9 @@ No coin is needed, but the null is "at most q given the past, at every t".
 """
 
 import math
-from collections.abc import Sequence
+import numpy as np
 
-from controller.stats.mean import SAFE_FRACTION, Losses, counts, growth
+from controller.stats.mean import SAFE_FRACTION, Losses, growth
 from controller.stats.quantile import LOG_ODDS
 
 FRACTIONS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
@@ -27,16 +27,19 @@ def event_safety_growth(q: float, n_events: int, n: int) -> list[float]:
     return [_event_growth(q, q * fraction, n_events, n) for fraction in SAFETY_FRACTIONS]
 
 
-def mean_harm_growth(limit: float, seen: Sequence[Losses]) -> list[float]:
+def mean_harm_growth(limit: float, seen: Losses) -> list[float]:
     """Return the log factor against "the mean loss is at most the limit"."""
-    outcomes = [loss - limit for item in seen for loss in item.loss]
-    return growth(mean_bets(limit), outcomes, counts(*seen))
+    return growth(mean_bets(limit), seen.loss - limit, seen.n)
 
 
-def mean_safety_growth(limit: float, cap: float, seen: Sequence[Losses]) -> list[float]:
+def mean_safety_growth(limit: float, cap: float, seen: Losses) -> list[float]:
     """Return the log factor against "the mean loss, each capped, is at least the limit"."""
-    outcomes = [limit - min(loss, cap) for item in seen for loss in item.loss]
-    return growth(mean_bets(cap - limit), outcomes, counts(*seen))
+    return growth(mean_bets(cap - limit), limit - np.minimum(seen.loss, cap), seen.n)
+
+
+def one_image_growth(bound: float, outcome: float) -> list[float]:
+    """Return the log factor of one image that says so much against a mean, where none may say more than the bound."""
+    return [math.log1p(bet * outcome) for bet in mean_bets(bound)]
 
 
 def mean_bets(most: float) -> tuple[float, ...]:

@@ -17,14 +17,16 @@ right for every larger d and so inherits their weight.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
-from operator import mul
 from typing import NamedTuple
 
-from controller.stats.baseline import ClassCells, count, known_classes
-from controller.stats.bins import Axis, meaning
+import numpy as np
+
+from controller.stats import portable
+from controller.stats.baseline import known_classes
+from controller.stats.bins import Axis
+from controller.stats.counts import ClassCounts, Ints, values
+from controller.stats.portable import Floats
 from controller.stats.setting import CriterionSetting
-from controller.stats.tally import Arm, Cells, WindowTally
 
 STEPS = (0.06, 0.15, 0.3, 0.5, 0.8, 1.6)
 CEILINGS = (0.15, 0.3, 0.6, 1.0, 1.0, 1.0)
@@ -57,11 +59,16 @@ class MeanTuning:
 
 
 class Losses(NamedTuple):
-    """Requests of one class on one arm: `n[i]` of them lost `loss[i]`."""
+    """Requests of one arm: `n[i]` of class `names[kind[i]]` lost `loss[i]`, by class and cell."""
 
-    name: str
-    loss: Sequence[float]
-    n: Sequence[int]
+    names: tuple[str, ...]
+    kind: Ints
+    loss: Floats
+    n: Ints
+
+    def centres(self, tuning: MeanTuning) -> Floats:
+        """Return the incumbent's mean loss in the class of each loss."""
+        return np.array([tuning.centre(name) for name in self.names])[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,63 +86,49 @@ def margin_of(setting: CriterionSetting) -> Margin:
     return Margin(setting.max_ratio or 1.0, shift or 0.0, setting.axis is not Axis.LOG)
 
 
-def tune_mean(setting: CriterionSetting, classes: ClassCells, cap: float | None) -> MeanTuning:
+def tune_mean(setting: CriterionSetting, classes: ClassCounts, cap: float | None) -> MeanTuning:
     """Freeze the centres; `cap` is the cap of an earlier tuning, which never changes. Needs a request."""
+    loss, n = _loss_at_each(setting, classes), classes.total
     if cap is None:
-        uncapped = {name: _capped(setting, cells, math.inf) for name, cells in classes.items()}
-        cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * _mean(classes, uncapped)
-    seen = {name: _capped(setting, cells, cap) for name, cells in classes.items()}
-    of_all = _mean(classes, seen)
-    means = {name: _mean({name: classes[name]}, seen) for name in known_classes(classes)}
-    squares = {
-        name: [(loss - centre) ** 2 for loss in seen[name]]
-        for name, centre in ((name, means.get(name, of_all)) for name in classes)
-    }
-    return MeanTuning(means, of_all, cap, math.sqrt(_mean(classes, squares)))
+        uncapped = float(portable.total(classes.pooled().weight * loss)) / n
+        cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * uncapped
+    loss = np.minimum(loss, cap)
+    lost, sizes = portable.total(classes.n * loss), classes.sizes.tolist()
+    of_all = float(portable.total(lost)) / n
+    means = {name: float(lost[row]) / sizes[row] for name, row in known_classes(classes).items()}
+    centres = np.array([means.get(name, of_all) for name in classes.names])
+    squares = portable.total(classes.n * (loss - centres[:, None]) ** 2)
+    return MeanTuning(means, of_all, cap, math.sqrt(float(portable.total(squares)) / n))
 
 
-def losses(setting: CriterionSetting, tally: WindowTally, arm: Arm) -> list[Losses]:
+def losses(setting: CriterionSetting, seen: ClassCounts) -> Losses:
     """Return the resolved requests of an arm in a fixed order."""
-    classes = tally.arms.get(arm, {})
-    seen = {name: dict(sorted(classes[name].of(setting.metric).items())) for name in sorted(classes)}
-    return [Losses(name, _capped(setting, cells, math.inf), list(cells.values())) for name, cells in seen.items()]
+    kind, at = np.nonzero(seen.n)
+    return Losses(seen.names, kind, _loss_at_each(setting, seen)[at], seen.n[kind, at])
 
 
-def harm_growth(
-    share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
-) -> list[float]:
+def harm_growth(share: float, tuning: MeanTuning, margin: Margin, candidate: Losses, incumbent: Losses) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 <= E X0"."""
     rho, d, cap = margin.ratio, margin.shift, tuning.cap
-    most = rho * cap + d
-    outcomes: list[float] = []
-    for item in candidate:
-        centre = rho * tuning.centre(item.name) + d
-        outcomes += [(min(loss, most) - centre) / share for loss in item.loss]
-    for item in incumbent:
-        centre = tuning.centre(item.name)
-        outcomes += [-rho * (min(loss, cap) - centre) / (1.0 - share) for loss in item.loss]
-    return growth(harm_bets(share, tuning, margin), outcomes, counts(*candidate, *incumbent))
+    worse = (np.minimum(candidate.loss, rho * cap + d) - (rho * candidate.centres(tuning) + d)) / share
+    usual = -rho * (np.minimum(incumbent.loss, cap) - incumbent.centres(tuning)) / (1.0 - share)
+    return _growth(harm_bets(share, tuning, margin), worse, usual, candidate, incumbent)
 
 
 def safety_growth(
-    share: float, tuning: MeanTuning, margin: Margin, candidate: Sequence[Losses], incumbent: Sequence[Losses]
+    share: float, tuning: MeanTuning, margin: Margin, candidate: Losses, incumbent: Losses
 ) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 >= E X0", centred for an equal candidate."""
-    rho, d, cap = margin.ratio, margin.shift, tuning.cap
-    most, slope = most_loss(tuning, margin), 1.0 - share + share * rho
-    outcomes: list[float] = []
-    for item in candidate:
-        centre = slope * tuning.centre(item.name) + share * d
-        outcomes += [(centre - min(loss, most)) / share for loss in item.loss]
-    for item in incumbent:
-        centre = slope * tuning.centre(item.name) + share * d
-        outcomes += [(rho * min(loss, cap) + d - centre) / (1.0 - share) for loss in item.loss]
-    return growth(safety_bets(share, tuning, margin), outcomes, counts(*candidate, *incumbent))
+    rho, d, slope = margin.ratio, margin.shift, 1.0 - share + share * margin.ratio
+    better = slope * candidate.centres(tuning) + share * d - np.minimum(candidate.loss, most_loss(tuning, margin))
+    usual = rho * np.minimum(incumbent.loss, tuning.cap) + d - (slope * incumbent.centres(tuning) + share * d)
+    return _growth(safety_bets(share, tuning, margin), better / share, usual / (1.0 - share), candidate, incumbent)
 
 
-def counts(*seen: Losses) -> list[int]:
-    """Return the requests of each loss, in their order."""
-    return list(chain.from_iterable(item.n for item in seen))
+def _growth(
+    bets: Sequence[float], of_candidate: Floats, of_incumbent: Floats, candidate: Losses, incumbent: Losses
+) -> list[float]:
+    return growth(bets, np.concatenate((of_candidate, of_incumbent)), np.concatenate((candidate.n, incumbent.n)))
 
 
 def most_loss(tuning: MeanTuning, margin: Margin) -> float:
@@ -175,19 +168,13 @@ def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tup
     return tuple(min(ceiling * bound, share * step / spread) for step, ceiling in zip(STEPS, CEILINGS, strict=True))
 
 
-def growth(bets: Sequence[float], outcomes: Sequence[float], n: Sequence[int]) -> list[float]:
-    """Return the log factor of so many requests of each outcome for each bet; exact sums, so their order is nothing."""
-    return [math.fsum(map(mul, n, map(math.log1p, [bet * outcome for outcome in outcomes]))) for bet in bets]
+def growth(bets: Sequence[float], outcomes: Floats, n: Ints) -> list[float]:
+    """Return the log factor of so many requests of each outcome for each bet."""
+    grown: list[float] = portable.total(n * portable.log(1.0 + np.array(bets)[:, None] * outcomes)).tolist()
+    return grown
 
 
-def _capped(setting: CriterionSetting, cells: Cells, cap: float) -> list[float]:
-    """Return the loss at each cell, at most the cap."""
-    values = map(meaning(setting.axis), cells)
-    seen = values if setting.higher_is_worse else (1.0 - value for value in values)
-    return list(map(min, seen, repeat(cap)))
-
-
-def _mean(classes: ClassCells, seen: Mapping[str, Sequence[float]]) -> float:
-    """Return the mean over all requests of what was seen at each cell; exact, so in any order."""
-    total = math.fsum(chain.from_iterable(map(mul, classes[name].values(), seen[name]) for name in classes))
-    return total / count(classes)
+def _loss_at_each(setting: CriterionSetting, seen: ClassCounts) -> Floats:
+    """Return the loss at each cell of some counts."""
+    found = values(setting.axis, seen.low, seen.n.shape[1])
+    return found if setting.higher_is_worse else 1.0 - found

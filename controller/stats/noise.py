@@ -30,8 +30,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.stats.baseline import add_classes
 from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.counts import ClassCounts
 from controller.stats.law import LawTuning, score_of, tune_law
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
 
@@ -145,11 +145,11 @@ def measure(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> Nois
 
 def _seen(tallies: Mapping[tuple[int, int], WindowTally], metric: str) -> dict[tuple[int, int], tuple[_Sums, _Sums]]:
     """Return the sums of candidate and incumbent in every window with requests."""
-    classes: Mapping[str, Mapping[int, int]] = {}
+    classes = ClassCounts.none()
     for tally in tallies.values():
         for arm in (Arm.CANDIDATE, Arm.INCUMBENT):
-            classes = add_classes(classes, {n: c.of(metric) for n, c in tally.arms.get(arm, {}).items()})
-    if not any(sum(cells.values()) for cells in classes.values()):
+            classes += ClassCounts.of({name: item.of(metric) for name, item in tally.arms.get(arm, {}).items()})
+    if not classes.total:
         raise TooLittleError(f"no request has a {metric}")
     tuning = tune_law(classes)
     sums = {

@@ -5,11 +5,15 @@ test valid: it is a monotone map of the outcome given the class. Classes without
 median.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.stats.baseline import ClassCells, known_classes, pooled, quantile_cell
-from controller.stats.tally import Arm, WindowTally, add_to
+import numpy as np
+
+from controller.stats.baseline import known_classes
+from controller.stats.counts import ClassCounts, Counts, Ints
+from controller.stats.reading import Reading
+from controller.stats.tally import Arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +27,26 @@ class Shifts:
         """Return the cells to subtract from an outcome of this class."""
         return self.of_class.get(name, self.other)
 
+    def of_each(self, names: Sequence[str]) -> Ints:
+        """Return the cells to subtract for each of some classes."""
+        return np.array([self.of_class.get(name, self.other) for name in names], dtype=np.int64)
+
     @property
     def highest(self) -> int:
         """Return the shift of the slowest class."""
         return max((*self.of_class.values(), self.other))
 
 
-def class_shifts(classes: ClassCells) -> Shifts:
+def class_shifts(classes: ClassCounts) -> Shifts:
     """Return the median cell of each known class; needs at least one request."""
-    of_class = {name: quantile_cell(classes[name], 0.5) for name in known_classes(classes)}
-    if of_class and len(classes) == 1:
-        return Shifts(of_class, *of_class.values())
-    return Shifts(of_class, quantile_cell(pooled(classes), 0.5))
+    medians = classes.quantiles(0.5).tolist()
+    of_class = {name: medians[row] for name, row in known_classes(classes).items()}
+    return Shifts(of_class, classes.pooled().quantile(0.5))
 
 
-def normalised(classes: ClassCells, shifts: Shifts) -> dict[int, int]:
+def normalised(classes: ClassCounts, shifts: Shifts) -> Counts:
     """Return the counts of all classes over cells relative to the class median."""
-    total: dict[int, int] = {}
-    for name, cells in classes.items():
-        shift = shifts.of(name)
-        add_to(total, {cell - shift: n for cell, n in cells.items()})
-    return total
+    return classes.lowered(shifts.of_each(classes.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,20 @@ class ArmView:
 
     `cells`: resolved requests over normalised cells; `unresolved`: assigned requests without a value at the
     reading's age, which is beyond every threshold of interest; `raw`: resolved requests over plain cells;
-    `raw_unresolved`: class -> unresolved requests; `missing`: of those, requests known never to get a value.
+    `raw_unresolved`: unresolved requests of each of its classes; `missing`: of those, requests known never to get a
+    value.
     """
 
     assigned: int
-    cells: Mapping[int, int]
+    cells: Counts
     unresolved: int
-    raw: ClassCells
-    raw_unresolved: Mapping[str, int]
+    raw: ClassCounts
+    raw_unresolved: Ints
     missing: int
 
     def below(self, cell: int) -> int:
         """Return the requests resolved below a normalised cell."""
-        return sum(n for at, n in self.cells.items() if at < cell)
+        return self.cells.below(cell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +80,26 @@ class Views:
     incumbent: ArmView
 
 
-def views(tally: WindowTally, metric: str, shifts: Shifts) -> Views:
+def views(reading: Reading, metric: str, shifts: Shifts) -> Views:
     """Return what a reading says of both arms' latencies."""
-    return Views(shifts, view(tally, Arm.CANDIDATE, metric, shifts), view(tally, Arm.INCUMBENT, metric, shifts))
+    return Views(shifts, _view(reading, Arm.CANDIDATE, metric, shifts), _view(reading, Arm.INCUMBENT, metric, shifts))
 
 
-def view(tally: WindowTally, arm: Arm, metric: str, shifts: Shifts) -> ArmView:
-    """Return what a reading says of one arm's latencies."""
-    classes = tally.arms.get(arm, {})
-    raw = {name: item.of(metric) for name, item in classes.items()}
-    resolved = {name: sum(cells.values()) for name, cells in raw.items()}
-    unresolved = {name: max(0, item.assigned - resolved[name]) for name, item in classes.items()}
+def _view(reading: Reading, arm: Arm, metric: str, shifts: Shifts) -> ArmView:
+    classes, raw = reading.tally.arms.get(arm, {}), reading.counts(metric, arm)
+    resolved = raw.sizes
+    assigned = np.array([classes[name].assigned for name in raw.names], dtype=np.int64)
+    unresolved = np.maximum(0, assigned - resolved)
     return ArmView(
-        assigned=sum(resolved.values()) + sum(unresolved.values()),
+        assigned=int(resolved.sum() + unresolved.sum()),
         cells=normalised(raw, shifts),
-        unresolved=sum(unresolved.values()),
+        unresolved=int(unresolved.sum()),
         raw=raw,
         raw_unresolved=unresolved,
-        missing=sum(sum(item.missing.get(metric, {}).values()) for item in classes.values()),
+        missing=sum([sum(item.missing.get(metric, {}).values()) for item in classes.values()]),
     )
 
 
-def with_unresolved(seen: ArmView, shifts: Shifts, cell: int) -> dict[str, dict[int, int]]:
+def with_unresolved(seen: ArmView, shifts: Shifts, cell: int) -> ClassCounts:
     """Return plain counts per class with the unresolved requests placed at a normalised cell."""
-    total: dict[str, dict[int, int]] = {}
-    for name, cells in seen.raw.items():
-        total[name] = dict(cells)
-        late = seen.raw_unresolved[name]
-        if late > 0:
-            at = cell + shifts.of(name)
-            total[name][at] = total[name].get(at, 0) + late
-    return total
+    return seen.raw.with_late(cell + shifts.of_each(seen.raw.names), seen.raw_unresolved) if seen.unresolved else seen.raw

@@ -25,7 +25,6 @@ from dataclasses import dataclass, replace
 
 from controller.stats import limit, paired
 from controller.stats.bins import LOG_HIGHEST, LOG_LOWEST, Axis, cell_of, lower_edge
-from controller.stats.mean import Losses
 from controller.stats.paired import PairedDifference, PairedRatio
 from controller.stats.quantile import LOG_ODDS
 from controller.stats.setting import CriterionSetting, Kind
@@ -173,8 +172,8 @@ def _limited(setting: CriterionSetting, evidence: LimitEvidence, candidate: floa
     else:
         most = setting.loss_of(allowed)
         cap = LIMIT_CAP_RATIO * most if setting.axis is Axis.LOG else 1.0
-        seen = [Losses("", [min(setting.loss_of(candidate), cap)], [1])]
-        harm, safety = limit.mean_harm_growth(most, seen), limit.mean_safety_growth(most, cap, seen)
+        excess = min(setting.loss_of(candidate), cap) - most
+        harm, safety = limit.one_image_growth(most, excess), limit.one_image_growth(cap - most, -excess)
     return LimitEvidence(grow(evidence.harm, harm), grow(evidence.safety, safety))
 
 

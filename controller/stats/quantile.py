@@ -11,14 +11,13 @@ drift. rho is rounded to a whole cell: up for harm, down for safety, so both fav
 """
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 
-from controller.stats.baseline import ClassCells
+import numpy as np
+
 from controller.stats.bins import CELLS_PER_DECADE, ratio_cells
+from controller.stats.counts import ClassCounts, Counts
 from controller.stats.normal import ArmView, Shifts, class_shifts, normalised
-from controller.stats.tally import Cells
 
 LOG_ODDS = (0.15, 0.35, 0.6, 0.9, 1.3, 1.8, 2.6, 4.0, 6.5)
 """The fewer, the less each weighs against the right one: nine, densest where 1.1x to 1.25x shows in a p95 or p99."""
@@ -58,21 +57,21 @@ def safety_cells(max_ratio: float) -> int:
     return math.floor(math.log10(max_ratio) * CELLS_PER_DECADE + 1e-9)
 
 
-def tune_quantile(classes: ClassCells, level: float) -> QuantileTuning:
+def tune_quantile(classes: ClassCounts, level: float) -> QuantileTuning:
     """Freeze the threshold at the incumbent's quantile; needs at least one request."""
     shifts = class_shifts(classes)
     return quantile_tuning(shifts, normalised(classes, shifts), level)
 
 
-def quantile_tuning(shifts: Shifts, cells: Cells, level: float) -> QuantileTuning:
+def quantile_tuning(shifts: Shifts, cells: Counts, level: float) -> QuantileTuning:
     """Freeze the lowest cell beyond which no more than 1 - level of the normalised requests lie."""
-    ordered = sorted(cells, reverse=True)
-    tails = list(accumulate(map(cells.__getitem__, ordered)))
-    n = tails[-1]
-    beyond = bisect_right(tails, (1.0 - level) * n)
-    tail, cell = (tails[beyond - 1], ordered[beyond - 1]) if beyond else (0, ordered[0] + 1)
+    downwards = cells.occupied[::-1]
+    tails = np.add.accumulate(cells.weight[downwards])
+    n = int(tails[-1])
+    beyond = int(np.searchsorted(tails, (1.0 - level) * n, side="right"))
+    tail, place = (int(tails[beyond - 1]), int(downwards[beyond - 1])) if beyond else (0, int(downwards[0]) + 1)
     q0 = (tail + PRIOR_REQUESTS * (1.0 - level)) / (n + PRIOR_REQUESTS)
-    return QuantileTuning(shifts, cell, q0)
+    return QuantileTuning(shifts, cells.low + place, q0)
 
 
 def exceedances(candidate: ArmView, incumbent: ArmView, cell: int, margin_cells: int) -> Exceedances:

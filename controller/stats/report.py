@@ -14,9 +14,10 @@ from controller.stats.estimate import (
 )
 from controller.stats.mean import MeanTuning
 from controller.stats.normal import ArmView, Shifts
+from controller.stats.reading import Reading
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import ProcessState, Summary
-from controller.stats.tally import Arm, WindowTally
+from controller.stats.tally import Arm
 from controller.stats.wealth import LOG_E_LIMIT, clip_log, log_mean, log_value
 
 LATENCY_KINDS = frozenset({Kind.QUANTILE, Kind.LAW, Kind.BLOCK})
@@ -33,15 +34,15 @@ def add_view(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, we
     return add_latencies(arm, seen, shifts, late_cell, weight) if weight > 0 and seen.assigned else arm
 
 
-def add_tally(state: ProcessState, arm: ArmEstimate, tally: WindowTally, side: Arm, weight: float) -> ArmEstimate:
+def add_values_of(state: ProcessState, arm: ArmEstimate, reading: Reading, side: Arm, weight: float) -> ArmEstimate:
     """Count an arm's values and, when their weight is positive, take them into its estimate."""
     setting = state.setting
-    read = sum(sum(item.of(setting.metric).values()) for item in tally.arms.get(side, {}).values())
-    arm = count_arm(arm, read, max(0, tally.assigned(side) - read))
+    seen = reading.counts(setting.metric, side)
+    read = seen.total
+    arm = count_arm(arm, read, max(0, reading.tally.assigned(side) - read))
     if weight <= 0 or not read or (setting.kind is Kind.MEAN and state.tuning is None):
         return arm
-    tuning = state.tuning if isinstance(state.tuning, MeanTuning) else None
-    return add_values(arm, setting, tally, side, tuning, weight)
+    return add_values(arm, setting, seen, state.tuning if isinstance(state.tuning, MeanTuning) else None, weight)
 
 
 def summarise(state: ProcessState) -> Summary:

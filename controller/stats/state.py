@@ -2,31 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from controller.stats.baseline import Baseline, ClassCells
+from controller.stats.baseline import Baseline
 from controller.stats.block import Block
+from controller.stats.counts import ClassCounts
 from controller.stats.estimate import ArmEstimate
 from controller.stats.interval import Grid
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
 from controller.stats.quantile import QuantileTuning
 from controller.stats.setting import CriterionSetting
-from controller.stats.tally import WindowTally
 from controller.stats.wealth import Wealth
 
 Tuning = QuantileTuning | LawTuning | MeanTuning
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One (epoch, window) unit, merged over replicas, as read at the criterion's age.
-
-    `share`: recorded probability of the candidate arm in this epoch; 0 and 1 carry no comparison.
-    """
-
-    epoch: int
-    window: int
-    share: float
-    tally: WindowTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +21,7 @@ class Pending:
     """The incumbent's outcomes of a window too recent to tune with."""
 
     window: int
-    classes: ClassCells
+    classes: ClassCounts
 
 
 @dataclass(frozen=True, slots=True)

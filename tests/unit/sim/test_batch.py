@@ -89,15 +89,11 @@ def one_by_one(state: ProcessState, share: float, rows: Columns) -> tuple[Proces
 
 
 def plain(state: ProcessState) -> dict[str, Any]:
-    """Return everything that must be equal exactly: classes without a count are the same as no classes."""
-
-    def counted(classes):
-        return {name: dict(cells) for name, cells in classes.items() if cells}
-
+    """Return everything that must be equal exactly."""
     base = state.baseline
     return {
-        "baseline": (counted(base.older), counted(base.recent), base.n_older, base.n_recent, base.n_untuned),
-        "pending": [(item.window, counted(item.classes)) for item in state.pending],
+        "baseline": (base.older, base.recent, base.n_older, base.n_recent, base.n_untuned),
+        "pending": [(item.window, item.classes) for item in state.pending],
         "tuning": state.tuning,
         "begun": state.harm.begun,
         "since": (state.start_share, state.n_since_start),
@@ -108,8 +104,7 @@ def plain(state: ProcessState) -> dict[str, Any]:
 
 def numbers(state: ProcessState) -> list[float]:
     arms = (state.incumbent, state.candidate)
-    estimates = [arm.raw[cell] for arm in arms for cell in sorted(arm.raw)]
-    estimates += [arm.relative[cell] for arm in arms for cell in sorted(arm.relative)]
+    estimates = [value for arm in arms for counts in (arm.raw, arm.relative) for value in counts.cells().values()]
     rest = [value for arm in arms for value in (arm.weight, arm.residual)]
     now = state.block
     rest += [now.weight_candidate, now.total_candidate, now.weight_incumbent, now.total_incumbent, now.squares]
@@ -181,7 +176,7 @@ def test_a_class_that_is_gone_is_still_waiting() -> None:
         many, _ = batch.fold_many(many, 0.3, rows)
         one, _ = one_by_one(one, 0.3, rows)
     assert_same(many, one)
-    assert "rare" in many.baseline.classes()
+    assert "rare" in many.baseline.classes().classes()
 
 
 def test_rows_without_a_baseline_are_worth_nothing() -> None:

@@ -4,8 +4,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from controller.stats.bins import Axis
+from controller.stats.counts import ClassCounts, Counts
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic, fold, start
+from controller.stats.normal import ArmView
 from controller.stats.tally import Arm, ClassTally, WindowTally
 
 Law = Mapping[int | None, float]
@@ -56,6 +60,11 @@ def counts(metric: str, arms: Mapping[Arm, Mapping[str, Mapping[int, int]]]) -> 
             for arm, classes in arms.items()
         }
     )
+
+
+def view(assigned: int, cells: Mapping[int, int], unresolved: int = 0) -> ArmView:
+    """Return one arm's latencies over normalised cells, as a test reads them."""
+    return ArmView(assigned, Counts.of(cells), unresolved, ClassCounts.none(), np.zeros(0, dtype=np.int64), 0)
 
 
 def history(metric: str, cells: Mapping[int, int], name: str = "a") -> WindowTally:

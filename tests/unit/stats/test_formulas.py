@@ -9,10 +9,10 @@ import pytest
 from controller.stats import coin, interval, limit, mean, quantile
 from controller.stats.criterion import CriterionSetting, Reading, Statistic, Summary, fold, start, summary
 from controller.stats.mean import CEILINGS, STEPS, MeanTuning
-from controller.stats.normal import ArmView, Shifts
+from controller.stats.normal import Shifts
 from controller.stats.quantile import Exceedances, QuantileTuning
 from controller.stats.tally import Arm
-from tests.unit.stats.build import cost, counts, fold_all, fresh, history, latency, rate, readings, score
+from tests.unit.stats.build import cost, counts, fold_all, fresh, history, latency, rate, readings, score, view
 
 CAN, INC = Arm.CANDIDATE, Arm.INCUMBENT
 HISTORY = {-20: 250, -5: 250, 0: 200, 8: 200, 30: 80, 60: 20}
@@ -184,8 +184,8 @@ def compared(setting: CriterionSetting, usual: dict[int, int], candidate: dict[i
 def test_the_interval_of_a_quantile_bets_on_exceedances_at_every_change(decided: int | None) -> None:
     """Each point has the bets of the test itself, on more and on fewer; what is undecided helps neither."""
     tuning = QuantileTuning(Shifts({}, 0), 3, 0.2)
-    candidate = ArmView(9, {0: 2, 4: 3, 20: 2}, 2, {}, {}, 0)
-    incumbent = ArmView(7, {1: 4, 3: 2}, 1, {}, {}, 0)
+    candidate = view(9, {0: 2, 4: 3, 20: 2}, 2)
+    incumbent = view(7, {1: 4, 3: 2}, 1)
     begun = np.full(interval.N_QUANTILE, 0.5).tobytes()
     found = interval.fold_quantile(begun, SHARE, tuning, decided, candidate, incumbent)
     wealth = np.frombuffer(found).reshape(len(interval.QUANTILE_POINTS), 2, -1)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from controller.stats.bins import Axis, cell_of
+from controller.stats.counts import ClassCounts
 from controller.stats.law import law_growth, tune_law
 from controller.stats.normal import ArmView
 from controller.stats.tally import Cells
 from tests.benchmarks.decisions import floor
 from tests.benchmarks.decisions.worlds import LATENCY
+from tests.unit.stats.build import view
 
 N = 10**7
 
@@ -23,8 +25,7 @@ def _counts(factor: float) -> dict[int, int]:
 
 
 def _view(cells: Cells, centre: int) -> ArmView:
-    at = {cell - centre: n for cell, n in cells.items()}
-    return ArmView(sum(cells.values()), at, 0, {}, {}, 0)
+    return view(sum(cells.values()), {cell - centre: n for cell, n in cells.items()})
 
 
 @pytest.mark.parametrize("share", [0.01, 0.10, 0.50])
@@ -34,7 +35,7 @@ def _view(cells: Cells, centre: int) -> ArmView:
 def test_the_best_bet_takes_most_of_the_information(share: float, factor: float, least: float) -> None:
     """Of lognormal latencies with a tail, one bet grows nearly as fast as any test could that knew the change."""
     incumbent, candidate = _counts(1.0), _counts(factor)
-    tuning = tune_law({"": incumbent})
+    tuning = tune_law(ClassCounts.of({"": incumbent}))
     centre = tuning.median.shifts.of("")
     grown = law_growth(share, tuning, _view(candidate, centre), _view({}, centre), 0)
     per_image = [more / N for more in grown]

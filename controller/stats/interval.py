@@ -6,7 +6,8 @@ fixed, so memory is too. For reports only: numpy is used here and nowhere that d
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ Grid = bytes
 """Log wealth of every bet at every change, as the bytes of float64: a plain value that needs no conversion."""
 
 LOG_THRESHOLD = math.log(20.0)
+MANY = 256
+"""Distinct losses in a reading from which on a bound stands for their log factors."""
 _ODDS = (0.2, 0.5, 1.0, 2.2, 4.5, 8.0)
 _FRACTIONS = (0.01, 0.05, 0.15, 0.4, 1.0)
 _MULTIPLES = (1.25, 1.8, 3.5, 10.0, 30.0)
@@ -89,17 +92,50 @@ def fold_mean(
     lowest, highest = slope * tuning.lowest + offset, slope * tuning.highest + offset
     up = _bounds((share, highest), (1.0 - share, ratios * tuning.cap + shifts - lowest))
     down = _bounds((share, most - lowest), (1.0 - share, highest - shifts))
-    centre1, centre0 = (slope * seen.centres(tuning)[:, None] + offset for seen in (candidate, incumbent))
-    z1 = (np.minimum(candidate.loss[:, None], most) - centre1) / share
-    z0 = -(ratios * np.minimum(incumbent.loss, tuning.cap)[:, None] + shifts - centre0) / (1.0 - share)
-    z = np.concatenate((z1, z0))
+    bets = np.multiply.outer(np.stack((up, -down), axis=1), _FRACTIONS)
+
+    def z1(loss: Array) -> Array:
+        return (np.minimum(loss[:, None], most) - offset) / share
+
+    def z0(loss: Array) -> Array:
+        return (offset - shifts - ratios * np.minimum(loss, tuning.cap)[:, None]) / (1.0 - share)
+
+    sides = (_Side(z1, slope / share, candidate), _Side(z0, -slope / (1.0 - share), incumbent))
+    if len(candidate.n) + len(incumbent.n) > MANY:
+        return _add(state, _at_least(bets, tuning, sides))
+    z = np.concatenate([side.z(side.seen.loss) - side.seen.centres(tuning)[:, None] * side.slope for side in sides])
     n = np.concatenate((candidate.n, incumbent.n)).astype(float)
-    grown = np.empty((len(ratios), 2, len(_FRACTIONS)))
-    for side, bet in enumerate((up, -down)):
-        factors = np.log1p(z[:, :, None] * np.multiply.outer(bet, _FRACTIONS))
-        # Not through BLAS: its threads cost more than they gain, here and for whoever runs beside us.
-        grown[:, side] = np.einsum("i,ijk->jk", n, factors)
-    return _add(state, grown)
+    # Not through BLAS: its threads cost more than they gain, here and for whoever runs beside us.
+    return _add(state, np.einsum("i,ijkl->jkl", n, np.log1p(z[:, :, None, None] * bets)))
+
+
+class _Side(NamedTuple):
+    """One arm's losses; Z at every boundary is `z` of the loss less `slope` times the centre of the class."""
+
+    z: Callable[[Array], Array]
+    slope: Array
+    seen: Losses
+
+
+def _at_least(bets: Array, tuning: MeanTuning, sides: Sequence[_Side]) -> Array:
+    """Return what the log factors add up to at least, from the sums of Z and of its squares.
+
+    log(1 + x) >= x - x^2 (-log(1 - f) - f) / f^2 for x >= -f (Fan, Grama and Liu 2015, lemma 4.1), and f is the part
+    of the largest safe bet. With as many requests as this is used for, bets that count are small and little is lost.
+    """
+    first, second = np.zeros(len(bets)), np.zeros(len(bets))
+    for side in sides:
+        place, n, centre = side.seen.place, side.seen.n, side.seen.centres(tuning)
+        loss = np.zeros(int(np.max(place, initial=-1)) + 1)
+        loss[place] = side.seen.loss
+        z = side.z(loss)
+        requests, centred = (np.bincount(place, weights)[:, None] for weights in (n, n * centre))
+        first += (z * requests).sum(axis=0) - side.slope * centred.sum()
+        second += (z * (z * requests - 2.0 * side.slope * centred)).sum(axis=0)
+        second += side.slope**2 * (n * centre**2).sum()
+    f = SAFE_FRACTION * np.array(_FRACTIONS)
+    curve = (-np.log1p(-f) - f) / f**2
+    return np.asarray(bets * first[:, None, None] - bets**2 * curve * np.maximum(second, 0.0)[:, None, None])
 
 
 def fold_coin(state: Grid, share: float, n_candidate: int, n_incumbent: int) -> Grid:

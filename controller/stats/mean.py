@@ -59,10 +59,11 @@ class MeanTuning:
 
 
 class Losses(NamedTuple):
-    """Requests of one arm: `n[i]` of class `names[kind[i]]` lost `loss[i]`, by class and cell."""
+    """Requests of one arm: `n[i]` of class `names[kind[i]]` lost `loss[i]`, which is the loss at `place[i]`."""
 
     names: tuple[str, ...]
     kind: Ints
+    place: Ints
     loss: Floats
     n: Ints
 
@@ -103,8 +104,8 @@ def tune_mean(setting: CriterionSetting, classes: ClassCounts, cap: float | None
 
 def losses(setting: CriterionSetting, seen: ClassCounts) -> Losses:
     """Return the resolved requests of an arm in a fixed order."""
-    kind, at = np.nonzero(seen.n)
-    return Losses(seen.names, kind, _loss_at_each(setting, seen)[at], seen.n[kind, at])
+    kind, place = np.nonzero(seen.n)
+    return Losses(seen.names, kind, place, _loss_at_each(setting, seen)[place], seen.n[kind, place])
 
 
 def harm_growth(share: float, tuning: MeanTuning, margin: Margin, candidate: Losses, incumbent: Losses) -> list[float]:

@@ -193,6 +193,8 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
         return np.frombuffer(value).tolist()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -50,8 +50,9 @@ class Counts:
     @property
     def highest(self) -> int | None:
         """Return the highest cell with weight."""
-        occupied = self.occupied
-        return self.low + int(occupied[-1]) if len(occupied) else None
+        from_above = self.weight[::-1] != 0
+        place = int(from_above.argmax()) if len(from_above) else 0
+        return self.low + len(from_above) - 1 - place if len(from_above) and from_above[place] else None
 
     def cells(self) -> dict[int, float]:
         """Return the weight at each cell that has any."""

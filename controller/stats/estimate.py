@@ -6,12 +6,11 @@ Simpson's paradox, and within one share nothing is lost. The change is taken aft
 Criteria with a limit look at one arm and weigh every request alike.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from controller.stats import portable
 from controller.stats.bins import Axis, value_of
 from controller.stats.counts import ClassCounts, Counts
-from controller.stats.mean import MeanTuning, losses
+from controller.stats.mean import MeanTuning, excess_loss
 from controller.stats.normal import ArmView, Shifts, normalised, with_unresolved
 from controller.stats.setting import CriterionSetting
 
@@ -39,47 +38,48 @@ class ArmEstimate:
 def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
     """Count requests read, without taking their values into the estimate."""
     return ArmEstimate(
-        arm.n + n,
-        arm.missing + missing,
-        arm.raw,
-        arm.relative,
-        arm.late_from,
-        arm.weight,
-        arm.residual,
-        arm.highest,
-    )
+        arm.n + n, arm.missing + missing,
+        arm.raw, arm.relative, arm.late_from, arm.weight, arm.residual, arm.highest,
+    )  # fmt: skip
 
 
 def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
     """Add a reading of latencies; unresolved requests count at the cell they are known to reach."""
-    cells, relative, late_from = seen.raw, seen.cells, arm.late_from
-    if seen.unresolved:
-        cells = with_unresolved(seen, shifts, late_cell)
-        relative = normalised(cells, shifts)
-        late_from = late_cell if late_from is None else min(late_from, late_cell)
-    added = add_cells(arm, cells.pooled(), weight)
-    return replace(added, relative=arm.relative + relative.times(weight), late_from=late_from)
+    if not seen.unresolved:
+        return add_cells(arm, seen.raw.pooled(), weight, relative=seen.cells)
+    cells = with_unresolved(seen, shifts, late_cell)
+    late_from = late_cell if arm.late_from is None else min(arm.late_from, late_cell)
+    return add_cells(arm, cells.pooled(), weight, relative=normalised(cells, shifts), late_from=late_from)
 
 
 def add_values(
     arm: ArmEstimate, setting: CriterionSetting, seen: ClassCounts, tuning: MeanTuning | None, weight: float
 ) -> ArmEstimate:
     """Add a reading of values that are known at the reading's age."""
-    found = losses(setting, seen)
-    excess = found.loss - found.centres(tuning) if tuning else found.loss
-    lost = float(portable.total(found.n * excess))
-    return replace(add_cells(arm, seen.pooled(), weight), residual=arm.residual + weight * lost)
+    return add_cells(arm, seen.pooled(), weight, lost=excess_loss(setting, seen, tuning))
 
 
-def add_cells(arm: ArmEstimate, cells: Counts, weight: float) -> ArmEstimate:
-    """Add requests over plain cells."""
+def add_cells(
+    arm: ArmEstimate,
+    cells: Counts,
+    weight: float,
+    *,
+    relative: Counts | None = None,
+    late_from: int | None = None,
+    lost: float = 0.0,
+) -> ArmEstimate:
+    """Add requests over plain cells, with what else there is to say of them."""
     highest = cells.highest
     if highest is None:
         return arm
-    return replace(
-        arm,
+    return ArmEstimate(
+        n=arm.n,
+        missing=arm.missing,
         raw=arm.raw + cells.times(weight),
+        relative=arm.relative if relative is None else arm.relative + relative.times(weight),
+        late_from=arm.late_from if late_from is None else late_from,
         weight=arm.weight + weight * int(cells.weight.sum()),
+        residual=arm.residual + weight * lost,
         highest=highest if arm.highest is None else max(highest, arm.highest),
     )
 

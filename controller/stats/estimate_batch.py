@@ -89,9 +89,11 @@ def _with_latencies(
         before = NO_VALUE if arm.late_from is None else arm.late_from
         late_from = int(np.min(unresolved, initial=before))
         added.append(
-            replace(
-                add_cells(arm, counts[side], weight),
-                relative=arm.relative + relative[side].times(weight),
+            add_cells(
+                arm,
+                counts[side],
+                weight,
+                relative=relative[side],
                 late_from=None if late_from == NO_VALUE else late_from,
             )
         )
@@ -111,7 +113,7 @@ def _with_values(
     added = []
     for side, (arm, weight) in enumerate(zip(arms, weights, strict=True)):
         residual = float(excess[rows.candidate == bool(side)].sum())
-        added.append(replace(add_cells(arm, counts[side], weight), residual=arm.residual + weight * residual))
+        added.append(add_cells(arm, counts[side], weight, lost=residual))
     return added
 
 

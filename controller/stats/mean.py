@@ -32,6 +32,8 @@ STEPS = (0.06, 0.15, 0.3, 0.5, 0.8, 1.6)
 CEILINGS = (0.15, 0.3, 0.6, 1.0, 1.0, 1.0)
 """Each bet's d / s, and at most so much of the largest safe bet: near that, one bad draw of the incumbent ruins it."""
 SAFE_FRACTION = 0.99
+AT_ONCE = 4096
+"""Outcomes worked on at a time: what is in between stays in the processor's nearest memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,12 @@ def losses(setting: CriterionSetting, seen: ClassCounts) -> Losses:
     return Losses(seen.names, kind, place, _loss_at_each(setting, seen)[place], seen.n[kind, place])
 
 
+def excess_loss(setting: CriterionSetting, seen: ClassCounts, tuning: MeanTuning | None) -> float:
+    """Return how much the requests lost beyond the centre of their class, or beyond 0 without a tuning."""
+    centres = np.array([tuning.centre(name) if tuning else 0.0 for name in seen.names])
+    return float(portable.total(portable.total(seen.n * (_loss_at_each(setting, seen) - centres[:, None]))))
+
+
 def harm_growth(share: float, tuning: MeanTuning, margin: Margin, candidate: Losses, incumbent: Losses) -> list[float]:
     """Return the log factor of a reading for each bet against "E X1 <= E X0"."""
     rho, d, cap = margin.ratio, margin.shift, tuning.cap
@@ -171,8 +179,12 @@ def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tup
 
 def growth(bets: Sequence[float], outcomes: Floats, n: Ints) -> list[float]:
     """Return the log factor of so many requests of each outcome for each bet."""
-    grown: list[float] = portable.total(n * portable.log(1.0 + np.array(bets)[:, None] * outcomes)).tolist()
-    return grown
+    bet, grown = np.array(bets)[:, None], np.zeros(len(bets))
+    for first in range(0, len(n), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        grown += portable.total(n[part] * portable.log(1.0 + bet * outcomes[part]))
+    found: list[float] = grown.tolist()
+    return found
 
 
 def _loss_at_each(setting: CriterionSetting, seen: ClassCounts) -> Floats:

@@ -17,6 +17,7 @@ MIN_CLASS = 20
 MAX_CLASSES = 16
 RETUNE_LEAST, RETUNE_MOST = 20, 1000
 
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Counts per request class; `n_untuned` requests came in since the last tuning."""

@@ -25,8 +25,8 @@ from dataclasses import dataclass, replace
 from controller.stats import portable
 from controller.stats.bins import CELLS_PER_DECADE
 from controller.stats.law import LawTuning, scores
-from controller.stats.normal import ArmView
 from controller.stats.paired import PRIOR_PAIRS, PRIOR_SCALE, symmetry_growth
+from controller.stats.reading import ArmView
 from controller.stats.tally import WINDOW_S
 
 NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE

@@ -6,7 +6,7 @@ window costs little more when it holds a hundred thousand outcomes than when it 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, Self
 
@@ -28,6 +28,8 @@ class Counts:
 
     low: int
     weight: NDArray[Any]
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can change
 
     @classmethod
     def none(cls) -> Self:
@@ -94,13 +96,18 @@ class Counts:
         return isinstance(other, Counts) and self.cells() == other.cells()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ClassCounts:
-    """`n[k, i]`: requests of class `names[k]` at cell `low + i`; the names are in order."""
+    """`n[k, i]`: requests of class `names[k]` at cell `low + i`; the names are in order.
+
+    There are requests at the first cell and at the last, so that equal counts are equal arrays but for empty classes.
+    """
 
     names: tuple[str, ...]
     low: int
     n: Ints
+
+    __hash__ = None  # type: ignore[assignment]  # arrays can change
 
     @classmethod
     def none(cls) -> Self:
@@ -122,24 +129,25 @@ class ClassCounts:
         table[np.repeat(np.arange(len(names)), lengths), cell - low] = n
         return cls(names, low, table)
 
-    @property
+    @cached_property
     def sizes(self) -> Ints:
         """Return the requests of each class."""
         return np.asarray(self.n.sum(axis=1))
 
-    @property
+    @cached_property
     def total(self) -> int:
         """Return the requests of all classes."""
-        return int(self.n.sum())
+        return int(self.sizes.sum())
+
+    @cached_property
+    def pooled(self) -> Counts:
+        """Return the requests of all classes over cells."""
+        return Counts(self.low, self.n.sum(axis=0))
 
     def classes(self) -> dict[str, dict[int, int]]:
         """Return class -> cell -> requests, without what there is none of."""
         rows = {name: Counts(self.low, row).cells() for name, row in zip(self.names, self.n, strict=True)}
         return {name: {cell: int(n) for cell, n in cells.items()} for name, cells in rows.items() if cells}
-
-    def pooled(self) -> Counts:
-        """Return the requests of all classes over cells."""
-        return Counts(self.low, self.n.sum(axis=0))
 
     def lowered(self, by: Ints) -> Counts:
         """Return the requests of all classes over cells lowered by a number of cells for each class."""
@@ -159,11 +167,12 @@ class ClassCounts:
 
     def with_late(self, cell: Ints, n: Ints) -> "ClassCounts":
         """Return the counts with `n[k]` more requests of class k at `cell[k]`."""
-        if not n.any():
+        rows = np.flatnonzero(n)
+        if not len(rows):
             return self
-        low = int(cell.min())
-        late = np.zeros((len(self.names), int(cell.max()) - low + 1), dtype=np.int64)
-        late[np.arange(len(self.names)), cell - low] = n
+        low = int(cell[rows].min())
+        late = np.zeros((len(self.names), int(cell[rows].max()) - low + 1), dtype=np.int64)
+        late[rows, cell[rows] - low] = n[rows]
         return self + ClassCounts(self.names, low, late)
 
     def __add__(self, other: "ClassCounts") -> "ClassCounts":

@@ -15,9 +15,9 @@ from controller.stats.bins import LOG_HIGHEST, Axis, cell_of, lower_edge
 from controller.stats.counts import ClassCounts
 from controller.stats.law import LawTuning, tune_law
 from controller.stats.mean import MeanTuning, tune_mean
-from controller.stats.normal import Shifts, Views, views, with_unresolved
+from controller.stats.normal import Shifts
 from controller.stats.quantile import CLIMB_CELLS, QuantileTuning, harm_cells, tune_quantile
-from controller.stats.reading import Reading
+from controller.stats.reading import Reading, Views, with_unresolved
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import Pending, ProcessState, Summary, Tuning
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
@@ -48,7 +48,7 @@ def start(setting: CriterionSetting, history: WindowTally) -> ProcessState:
     baseline = Baseline()
     if setting.kind in TUNED:
         before = Reading(epoch=0, window=0, share=0.0, tally=history)
-        seen = views(before, setting.metric, Shifts({}, 0)) if report.is_latency(setting) else None
+        seen = before.views(setting.metric, Shifts({}, 0)) if report.is_latency(setting) else None
         classes = _incumbent_classes(setting, None, before, seen)
         n = classes.total
         baseline = Baseline(older=classes, n_older=n, n_untuned=n)
@@ -99,7 +99,7 @@ def fold(state: ProcessState, reading: Reading) -> ProcessState:
     state = _release(state, reading.window)
     setting, is_limit = state.setting, state.setting.kind in LIMITS
     shifts, late = late_cell(setting, state.tuning)
-    seen = views(reading, setting.metric, shifts) if report.is_latency(setting) else None
+    seen = reading.views(setting.metric, shifts) if report.is_latency(setting) else None
     if is_limit or 0 < reading.share < 1:
         if seen is not None and setting.kind is Kind.BLOCK:
             state = _grow_block(state, reading, seen)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from controller.stats.bins import Axis, value_of
 from controller.stats.counts import ClassCounts, Counts
 from controller.stats.mean import MeanTuning, excess_loss
-from controller.stats.normal import ArmView, Shifts, normalised, with_unresolved
+from controller.stats.normal import Shifts, normalised
+from controller.stats.reading import ArmView, with_unresolved
 from controller.stats.setting import CriterionSetting
 
 
@@ -46,17 +47,17 @@ def count_arm(arm: ArmEstimate, n: int, missing: int) -> ArmEstimate:
 def add_latencies(arm: ArmEstimate, seen: ArmView, shifts: Shifts, late_cell: int, weight: float) -> ArmEstimate:
     """Add a reading of latencies; unresolved requests count at the cell they are known to reach."""
     if not seen.unresolved:
-        return add_cells(arm, seen.raw.pooled(), weight, relative=seen.cells)
+        return add_cells(arm, seen.raw.pooled, weight, relative=seen.cells)
     cells = with_unresolved(seen, shifts, late_cell)
     late_from = late_cell if arm.late_from is None else min(arm.late_from, late_cell)
-    return add_cells(arm, cells.pooled(), weight, relative=normalised(cells, shifts), late_from=late_from)
+    return add_cells(arm, cells.pooled, weight, relative=normalised(cells, shifts), late_from=late_from)
 
 
 def add_values(
     arm: ArmEstimate, setting: CriterionSetting, seen: ClassCounts, tuning: MeanTuning | None, weight: float
 ) -> ArmEstimate:
     """Add a reading of values that are known at the reading's age."""
-    return add_cells(arm, seen.pooled(), weight, lost=excess_loss(setting, seen, tuning))
+    return add_cells(arm, seen.pooled, weight, lost=excess_loss(setting, seen, tuning))
 
 
 def add_cells(

@@ -9,9 +9,8 @@ from controller.stats.bins import Axis, cell_of
 from controller.stats.interval import Grid
 from controller.stats.law import LawTuning
 from controller.stats.mean import MeanTuning
-from controller.stats.normal import Views
 from controller.stats.quantile import QuantileTuning
-from controller.stats.reading import Reading
+from controller.stats.reading import Reading, Views
 from controller.stats.setting import CriterionSetting, Kind
 from controller.stats.state import Tuning
 from controller.stats.tally import Arm

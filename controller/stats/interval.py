@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from controller.stats.bins import CELLS_PER_DECADE
 from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
-from controller.stats.normal import ArmView
 from controller.stats.paired import TILTS
 from controller.stats.quantile import QuantileTuning
+from controller.stats.reading import ArmView
 
 Array = NDArray[np.float64]
 Grid = bytes

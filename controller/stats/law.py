@@ -21,9 +21,10 @@ import numpy as np
 
 from controller.stats import portable
 from controller.stats.counts import ClassCounts, Ints
-from controller.stats.normal import ArmView, class_shifts, normalised
+from controller.stats.normal import class_shifts, normalised
 from controller.stats.portable import Floats
 from controller.stats.quantile import QuantileTuning, quantile_tuning
+from controller.stats.reading import ArmView
 
 TILTS = (0.15, 0.35, 0.75, 1.5, 2.2, 4.0)
 CLIPS = (2.5, 2.5, 2.5, 2.5, 4.0, 4.0)

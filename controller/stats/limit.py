@@ -7,6 +7,7 @@ No coin is needed, but the null is "at most q given the past, at every t".
 """
 
 import math
+
 import numpy as np
 
 from controller.stats.mean import SAFE_FRACTION, Losses, growth

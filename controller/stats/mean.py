@@ -93,15 +93,15 @@ def tune_mean(setting: CriterionSetting, classes: ClassCounts, cap: float | None
     """Freeze the centres; `cap` is the cap of an earlier tuning, which never changes. Needs a request."""
     loss, n = _loss_at_each(setting, classes), classes.total
     if cap is None:
-        uncapped = float(portable.total(classes.pooled().weight * loss)) / n
+        uncapped = float(portable.total(classes.pooled.weight * loss)) / n
         cap = 1.0 if setting.axis is not Axis.LOG else setting.cap_ratio * uncapped
     loss = np.minimum(loss, cap)
     lost, sizes = portable.total(classes.n * loss), classes.sizes.tolist()
-    of_all = float(portable.total(lost)) / n
+    of_all = math.fsum(lost.tolist()) / n
     means = {name: float(lost[row]) / sizes[row] for name, row in known_classes(classes).items()}
     centres = np.array([means.get(name, of_all) for name in classes.names])
     squares = portable.total(classes.n * (loss - centres[:, None]) ** 2)
-    return MeanTuning(means, of_all, cap, math.sqrt(float(portable.total(squares)) / n))
+    return MeanTuning(means, of_all, cap, math.sqrt(math.fsum(squares.tolist()) / n))
 
 
 def losses(setting: CriterionSetting, seen: ClassCounts) -> Losses:
@@ -113,7 +113,7 @@ def losses(setting: CriterionSetting, seen: ClassCounts) -> Losses:
 def excess_loss(setting: CriterionSetting, seen: ClassCounts, tuning: MeanTuning | None) -> float:
     """Return how much the requests lost beyond the centre of their class, or beyond 0 without a tuning."""
     centres = np.array([tuning.centre(name) if tuning else 0.0 for name in seen.names])
-    return float(portable.total(portable.total(seen.n * (_loss_at_each(setting, seen) - centres[:, None]))))
+    return math.fsum(portable.total(seen.n * (_loss_at_each(setting, seen) - centres[:, None])).tolist())
 
 
 def harm_growth(share: float, tuning: MeanTuning, margin: Margin, candidate: Losses, incumbent: Losses) -> list[float]:
@@ -179,12 +179,13 @@ def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tup
 
 def growth(bets: Sequence[float], outcomes: Floats, n: Ints) -> list[float]:
     """Return the log factor of so many requests of each outcome for each bet."""
-    bet, grown = np.array(bets)[:, None], np.zeros(len(bets))
+    distinct = tuple(dict.fromkeys(bets))  # several often meet at the largest safe one
+    bet, grown = np.array(distinct)[:, None], np.zeros(len(distinct))
     for first in range(0, len(n), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         grown += portable.total(n[part] * portable.log(1.0 + bet * outcomes[part]))
-    found: list[float] = grown.tolist()
-    return found
+    of_bet = dict(zip(distinct, grown.tolist(), strict=True))
+    return [of_bet[each] for each in bets]
 
 
 def _loss_at_each(setting: CriterionSetting, seen: ClassCounts) -> Floats:

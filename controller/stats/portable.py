@@ -2,8 +2,8 @@
 
 IEEE 754 fixes how +, -, x, / and comparisons round, element by element. Two things it does not fix, and evidence must
 not depend on: the order in which numpy adds up an array (it follows the width of the processor's registers), and how
-its logarithms and exponentials round (they are other programs on other processors). So sums here run from the first
-element to the last, and log and exp are those of fdlibm (Sun Microsystems 1993, e_log.c and e_exp.c) on arrays.
+its logarithms and exponentials round (they are other programs on other processors). So the order of
+sums is fixed here, and log and exp are those of fdlibm (Sun Microsystems 1993, e_log.c and e_exp.c) on arrays.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,19 @@ _EXP = (
 
 
 def total(values: Floats) -> Floats:
-    """Return the sum over the last axis, added one after another; 0 for none."""
+    """Return the sum over the last axis: its second half is added to its first, until one element is left; 0 for none.
+
+    So what it adds up to depends on the places of the elements, zeros included.
+    """
     if not values.shape[-1]:
         return np.zeros(values.shape[:-1])
-    return np.asarray(np.add.accumulate(values, axis=-1)[..., -1])
+    while (width := values.shape[-1]) > 1:
+        half = width // 2
+        folded = values[..., :half] + values[..., half : 2 * half]
+        if width % 2:
+            folded[..., 0] += values[..., -1]
+        values = folded
+    return np.asarray(values[..., 0])
 
 
 def log(values: Floats) -> Floats:

@@ -17,7 +17,8 @@ import numpy as np
 
 from controller.stats.bins import CELLS_PER_DECADE, ratio_cells
 from controller.stats.counts import ClassCounts, Counts
-from controller.stats.normal import ArmView, Shifts, class_shifts, normalised
+from controller.stats.normal import Shifts, class_shifts, normalised
+from controller.stats.reading import ArmView
 
 LOG_ODDS = (0.15, 0.35, 0.6, 0.9, 1.3, 1.8, 2.6, 4.0, 6.5)
 """The fewer, the less each weighs against the right one: nine, densest where 1.1x to 1.25x shows in a p95 or p99."""

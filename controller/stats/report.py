@@ -13,8 +13,8 @@ from controller.stats.estimate import (
     residual_mean,
 )
 from controller.stats.mean import MeanTuning
-from controller.stats.normal import ArmView, Shifts
-from controller.stats.reading import Reading
+from controller.stats.normal import Shifts
+from controller.stats.reading import ArmView, Reading
 from controller.stats.setting import CriterionSetting, Kind, Statistic
 from controller.stats.state import ProcessState, Summary
 from controller.stats.tally import Arm

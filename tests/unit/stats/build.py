@@ -9,7 +9,7 @@ import numpy as np
 from controller.stats.bins import Axis
 from controller.stats.counts import ClassCounts, Counts
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic, fold, start
-from controller.stats.normal import ArmView
+from controller.stats.reading import ArmView
 from controller.stats.tally import Arm, ClassTally, WindowTally
 
 Law = Mapping[int | None, float]

@@ -6,7 +6,7 @@ import pytest
 from controller.stats.bins import Axis, cell_of
 from controller.stats.counts import ClassCounts
 from controller.stats.law import law_growth, tune_law
-from controller.stats.normal import ArmView
+from controller.stats.reading import ArmView
 from controller.stats.tally import Cells
 from tests.benchmarks.decisions import floor
 from tests.benchmarks.decisions.worlds import LATENCY

@@ -24,7 +24,7 @@ from controller.stats.bins import Axis
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
 
-ENGINE = 4
+ENGINE = 5
 """Which numbers evidence leads to: raised whenever constants or formulas change so that it leads to others.
 
 Stored beside each assessment, so that a later version knows which ones it can recompute.

@@ -75,10 +75,9 @@ class Counts:
         reached = np.add.accumulate(self.weight)
         return self.low + int(np.searchsorted(reached, level * reached[-1]))
 
-    def mean(self, axis: Axis) -> float:
-        """Return the weighted mean of the cells' values; needs a positive weight."""
-        reached = float(total(self.weight))
-        return float(total(self.weight * values(axis, self.low, len(self.weight)))) / reached
+    def value(self, axis: Axis) -> float:
+        """Return the sum of the values that the cells stand for, each with its weight."""
+        return float(total(self.weight * values(axis, self.low, len(self.weight))))
 
     def times(self, weight: float) -> "Counts":
         """Return the counts, each request weighing so much."""

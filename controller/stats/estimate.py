@@ -87,7 +87,7 @@ def add_cells(
 
 def mean_of(axis: Axis, arm: ArmEstimate) -> float | None:
     """Return the weighted mean in the metric's unit, None without data."""
-    return arm.raw.mean(axis) if arm.weight > 0 else None
+    return arm.raw.value(axis) / arm.weight if arm.weight > 0 else None
 
 
 def quantile_of(arm: ArmEstimate, level: float) -> float | None:

@@ -2,11 +2,11 @@
 
 At every candidate value g of the change a two-sided e-process (average of bets upwards and downwards) is
 kept; the sequence is {g: E_g < 20}, valid at all times at once under the same coin as the tests. The grid is
-fixed, so memory is too. For reports only: numpy is used here and nowhere that decides.
+fixed, so memory is too. For reports only: the logarithms are numpy's, whose last bit depends on the processor.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,9 @@ Grid = bytes
 """Log wealth of every bet at every change, as the bytes of float64: a plain value that needs no conversion."""
 
 LOG_THRESHOLD = math.log(20.0)
-MANY = 256
+AT_ONCE = 64
+"""Losses worked on at a time: what is in between stays in the processor's nearest memory."""
+MANY = 1024
 """Distinct losses in a reading from which on a bound stands for their log factors."""
 _ODDS = (0.2, 0.5, 1.0, 2.2, 4.5, 8.0)
 _FRACTIONS = (0.01, 0.05, 0.15, 0.4, 1.0)
@@ -48,6 +50,7 @@ N_DIFFERENCE = len(DIFFERENCE_POINTS) * 2 * len(_FRACTIONS)
 N_COIN = len(RATIO_POINTS) * 2 * len(_MULTIPLES)
 
 _CELLS = np.array(QUANTILE_POINTS)
+_ODDS_RATIOS = np.exp(np.multiply.outer((1.0, -1.0), _ODDS))
 _RATIOS = np.array(RATIO_POINTS)
 
 
@@ -67,19 +70,15 @@ def fold_quantile(
     """
     thresholds = tuning.cell + _CELLS
     over = candidate.assigned - candidate.cells.below_each(thresholds)
-    known = thresholds <= decided if decided is not None else np.ones(len(thresholds), dtype=bool)
-    surely_over = np.where(known, over, over - candidate.unresolved)
+    surely_over = over if decided is None else np.where(thresholds <= decided, over, over - candidate.unresolved)
     n0, over0 = incumbent.assigned, incumbent.assigned - incumbent.below(tuning.cell)
-    grown = np.empty((len(thresholds), 2, len(_ODDS)))
-    for side, (sign, hits) in enumerate(((1.0, surely_over), (-1.0, over))):
-        ratio = np.exp(sign * np.array(_ODDS))
-        q0 = tuning.q0
-        q1 = q0 * ratio / (1.0 - q0 + q0 * ratio)
-        mix = share * q1 + (1.0 - share) * q0
-        fixed = over0 * np.log(q0 / mix) + (n0 - over0) * np.log((1.0 - q0) / (1.0 - mix))
-        over_log, under_log = np.log(q1 / mix), np.log((1.0 - q1) / (1.0 - mix))
-        grown[:, side] = hits[:, None] * (over_log - under_log) + (candidate.assigned * under_log + fixed)
-    return _add(state, grown)
+    q0 = tuning.q0
+    q1 = q0 * _ODDS_RATIOS / (1.0 - q0 + q0 * _ODDS_RATIOS)
+    mix = share * q1 + (1.0 - share) * q0
+    fixed = over0 * np.log(q0 / mix) + (n0 - over0) * np.log((1.0 - q0) / (1.0 - mix))
+    over_log, under_log = np.log(q1 / mix), np.log((1.0 - q1) / (1.0 - mix))
+    hits = np.stack((surely_over, over), axis=1)[:, :, None]
+    return _add(state, hits * (over_log - under_log) + (candidate.assigned * under_log + fixed))
 
 
 def fold_mean(
@@ -88,54 +87,77 @@ def fold_mean(
 ) -> Grid:  # fmt: skip
     """Add a reading of losses at every boundary X0 = ratio x min(X, B) + shift, centred as the safety test is."""
     slope, offset = 1.0 - share + share * ratios, share * shifts
-    most = np.ones_like(ratios) if bounded else ratios * tuning.cap + shifts
+    most, cap = np.ones_like(ratios) if bounded else ratios * tuning.cap + shifts, np.full_like(ratios, tuning.cap)
     lowest, highest = slope * tuning.lowest + offset, slope * tuning.highest + offset
     up = _bounds((share, highest), (1.0 - share, ratios * tuning.cap + shifts - lowest))
     down = _bounds((share, most - lowest), (1.0 - share, highest - shifts))
     bets = np.multiply.outer(np.stack((up, -down), axis=1), _FRACTIONS)
-
-    def z1(loss: Array) -> Array:
-        return (np.minimum(loss[:, None], most) - offset) / share
-
-    def z0(loss: Array) -> Array:
-        return (offset - shifts - ratios * np.minimum(loss, tuning.cap)[:, None]) / (1.0 - share)
-
-    sides = (_Side(z1, slope / share, candidate), _Side(z0, -slope / (1.0 - share), incumbent))
+    sides = (
+        _Side(candidate, candidate.centres(tuning), 1.0 / share, most, offset, slope),
+        _Side(incumbent, incumbent.centres(tuning), -ratios / (1.0 - share), cap,
+              (offset - shifts) / ratios, slope / ratios),
+    )  # fmt: skip
     if len(candidate.n) + len(incumbent.n) > MANY:
-        return _add(state, _at_least(bets, tuning, sides))
-    z = np.concatenate([side.z(side.seen.loss) - side.seen.centres(tuning)[:, None] * side.slope for side in sides])
-    n = np.concatenate((candidate.n, incumbent.n)).astype(float)
-    # Not through BLAS: its threads cost more than they gain, here and for whoever runs beside us.
-    return _add(state, np.einsum("i,ijkl->jkl", n, np.log1p(z[:, :, None, None] * bets)))
+        (first1, squares1), (first0, squares0) = (side.sums() for side in sides)
+        return _add(state, _at_least(bets, first1 + first0, squares1 + squares0))
+    z, n = np.concatenate([side.z() for side in sides]), np.concatenate((candidate.n, incumbent.n)).astype(float)
+    grown = np.zeros(bets.shape)
+    for first in range(0, len(n), AT_ONCE):
+        factors = z[first : first + AT_ONCE, :, None, None] * bets
+        # Not through BLAS: its threads cost more than they gain, here and for whoever runs beside us.
+        grown += np.einsum("i,ijkl->jkl", n[first : first + AT_ONCE], np.log1p(factors, out=factors))
+    return _add(state, grown)
 
 
 class _Side(NamedTuple):
-    """One arm's losses; Z at every boundary is `z` of the loss less `slope` times the centre of the class."""
+    """One arm's losses: at every boundary Z = scale (min(loss, most) - offset - slope x centre of the class)."""
 
-    z: Callable[[Array], Array]
-    slope: Array
     seen: Losses
+    centre: Array
+    scale: Array | float
+    most: Array
+    offset: Array
+    slope: Array
+
+    def z(self) -> Array:
+        """Return Z of every loss, of shape (losses, boundaries)."""
+        capped = np.minimum(self.seen.loss[:, None], self.most)
+        return np.asarray(self.scale * (capped - self.offset - self.slope * self.centre[:, None]))
+
+    def sums(self) -> tuple[Array, Array]:
+        """Return the sums of Z and of its squares over the requests, by way of sums over losses in order."""
+        place, n = self.seen.place, self.seen.n
+        loss = np.zeros(int(np.max(place, initial=-1)) + 1)
+        loss[place] = self.seen.loss
+        order = np.argsort(loss)
+        loss = loss[order]
+        requests, centred = (
+            np.asarray(np.bincount(place, weights)[order], dtype=np.float64) for weights in (n, n * self.centre)
+        )
+        last = np.searchsorted(loss, self.most, side="right")
+
+        def capped(weights: Array, power: int) -> Array:
+            below, reached = np.append(0.0, np.cumsum(weights * loss**power)), np.append(0.0, np.cumsum(weights))
+            return np.asarray(below[last] + self.most**power * (reached[-1] - reached[last]))
+
+        all_n, all_centred, all_squared = n.sum(), centred.sum(), (n * self.centre**2).sum()
+        first = capped(requests, 1)
+        squares = capped(requests, 2) - 2.0 * (self.offset * first + self.slope * capped(centred, 1))
+        squares += self.offset * (self.offset * all_n + 2.0 * self.slope * all_centred) + self.slope**2 * all_squared
+        first = self.scale * (first - self.offset * all_n - self.slope * all_centred)
+        return first, np.maximum(self.scale**2 * squares, 0.0)
 
 
-def _at_least(bets: Array, tuning: MeanTuning, sides: Sequence[_Side]) -> Array:
+def _at_least(bets: Array, first: Array, squares: Array) -> Array:
     """Return what the log factors add up to at least, from the sums of Z and of its squares.
 
     log(1 + x) >= x - x^2 (-log(1 - f) - f) / f^2 for x >= -f (Fan, Grama and Liu 2015, lemma 4.1), and f is the part
-    of the largest safe bet. With as many requests as this is used for, bets that count are small and little is lost.
+    of the largest safe bet. It costs large bets most: intervals are up to 1.7 times as wide while there are a few
+    hundred candidate images, and a tenth wider after ten thousand, which is minutes at the rates this is used for.
     """
-    first, second = np.zeros(len(bets)), np.zeros(len(bets))
-    for side in sides:
-        place, n, centre = side.seen.place, side.seen.n, side.seen.centres(tuning)
-        loss = np.zeros(int(np.max(place, initial=-1)) + 1)
-        loss[place] = side.seen.loss
-        z = side.z(loss)
-        requests, centred = (np.bincount(place, weights)[:, None] for weights in (n, n * centre))
-        first += (z * requests).sum(axis=0) - side.slope * centred.sum()
-        second += (z * (z * requests - 2.0 * side.slope * centred)).sum(axis=0)
-        second += side.slope**2 * (n * centre**2).sum()
     f = SAFE_FRACTION * np.array(_FRACTIONS)
     curve = (-np.log1p(-f) - f) / f**2
-    return np.asarray(bets * first[:, None, None] - bets**2 * curve * np.maximum(second, 0.0)[:, None, None])
+    return np.asarray(bets * first[:, None, None] - bets**2 * curve * squares[:, None, None])
 
 
 def fold_coin(state: Grid, share: float, n_candidate: int, n_incumbent: int) -> Grid:

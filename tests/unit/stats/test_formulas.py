@@ -198,3 +198,44 @@ def test_the_interval_of_a_quantile_bets_on_exceedances_at_every_change(decided:
             seen = Exceedances(candidate.assigned, hits, incumbent.assigned, 3)
             expected = quantile.exceedance_growth(SHARE, tuning.q0, seen, odds)
             assert wealth[at, side].tolist() == pytest.approx([0.5 + value for value in expected])
+
+
+@pytest.mark.parametrize("setting", [cost(), score()])
+def test_of_many_losses_the_interval_keeps_a_bound_on_their_factors(
+    setting: CriterionSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never more than the factors themselves, so it stays valid, and with many requests not much less."""
+    rng = np.random.default_rng(5)
+    lowest, spread, slowest = (150, 51, 0) if setting.metric == "text_accuracy" else (-40, 80, 800)
+    arms = {
+        arm: {
+            name: {lowest + cell: int(rng.integers(100, 900)) for cell in range(at, spread, 3)}
+            for at, name in enumerate(("a", "b", "c"))
+        }
+        for arm in (CAN, INC)
+    }
+    arms[CAN]["a"][slowest] = 1
+    begun = start(replace(setting, interval=True), counts(setting.metric, {INC: arms[INC]}))
+    reading = Reading(1, 100, 0.3, counts(setting.metric, arms))
+    monkeypatch.setattr(interval, "MANY", 0)
+    bound = fold(begun, reading)
+    monkeypatch.setattr(interval, "MANY", 10**6)
+    exact = fold(begun, reading)
+    assert np.all(np.frombuffer(bound.interval) <= np.frombuffer(exact.interval) + 1e-9)
+    assert replace(bound, interval=b"") == replace(exact, interval=b"")
+    ends = [value for state in (bound, exact) for value in (summary(state).change_low, summary(state).change_high)]
+    low, high, exact_low, exact_high = [value for value in ends if value is not None]
+    assert low <= exact_low < exact_high <= high
+    assert high - low < 1.2 * (exact_high - exact_low)
+
+
+def test_criteria_that_read_the_same_see_the_same() -> None:
+    """What a reading says of latencies is worked out once for the same class medians, and anew for others."""
+    reading = readings("latency_s", SHARE, [requests([3, None], [0, 9])])[0]
+    usual = reading.views("latency_s", Shifts({"a": 2}, 0))
+    assert reading.views("latency_s", Shifts({"a": 2}, 0)) is usual
+    assert usual.candidate.cells.cells() == {1: 1}
+    assert reading.views("latency_s", Shifts({}, 1)).candidate.cells.cells() == {2: 1}
+    assert reading.counts("cost_usd", CAN).total == 0
+    swapped = replace(reading, tally=reading.tally.swapped())
+    assert swapped.views("latency_s", Shifts({"a": 2}, 0)).incumbent.cells.cells() == {1: 1}

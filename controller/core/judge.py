@@ -22,6 +22,7 @@ from controller.stats import budget, sample_ratio
 from controller.stats import criterion as criteria
 from controller.stats.bins import Axis
 from controller.stats.criterion import CriterionSetting, ProcessState, Reading, Statistic
+from controller.stats.elementary import log_of
 from controller.stats.tally import WINDOW_S, Arm, WindowTally
 
 ENGINE = 5
@@ -31,7 +32,7 @@ Stored beside each assessment, so that a later version knows which ones it can r
 """
 SCORE_SETTLE_S = 5.0
 """How long after a request's timeout its scores may still arrive."""
-LOG_SAMPLE_RATIO_NEEDED = math.log(1000)  # alpha 0.001, outside the rollout's budget
+LOG_SAMPLE_RATIO_NEEDED = log_of(1000)  # alpha 0.001, outside the rollout's budget
 Position = tuple[int, int]
 
 
@@ -243,11 +244,11 @@ def assess(judge: Judge) -> Assessment:
     log_harms = [summaries[index].log_harm for index in guardrails]
     weights = [policy.criteria[index].weight for index in guardrails]
     log_harm = budget.combine(log_harms, weights)
-    log_needed = -math.log(policy.budget.false_revert)
+    log_needed = -log_of(policy.budget.false_revert)
     harmful = log_harm >= log_needed
     confirmed = budget.attribute(log_harms, weights, policy.budget.false_revert) if harmful else ()
     failed = {guardrails[index] for index in confirmed}
-    leading = guardrails[max(range(len(guardrails)), key=lambda i: log_harms[i] + math.log(weights[i]))]
+    leading = guardrails[max(range(len(guardrails)), key=lambda i: log_harms[i] + log_of(weights[i]))]
     failed |= _would_fail(policy, summaries)
     verdicts = tuple(
         verdict_of(item, policy.budget, summary, failed=index in failed)
@@ -306,7 +307,7 @@ def _untrusted(judge: Judge) -> str | None:
     if log_e >= LOG_SAMPLE_RATIO_NEEDED:
         return f"the assignment does not match the recorded share (evidence {amount(log_e)} of 1,000 needed)"
     invalid = criteria.summary(judge.processes[-1])
-    if invalid.log_harm >= -math.log(judge.policy.budget.false_revert):
+    if invalid.log_harm >= -log_of(judge.policy.budget.false_revert):
         return (
             f"{100 * (invalid.candidate or 0):.1f} % of the candidate's values are invalid "
             f"({invalid.n_candidate} images, allowed {100 * judge.policy.max_invalid_share:.1f} %)"
@@ -315,7 +316,7 @@ def _untrusted(judge: Judge) -> str | None:
 
 
 def _environment(judge: Judge, summaries: Sequence[criteria.Summary]) -> str | None:
-    log_needed = -math.log(judge.policy.budget.false_revert)
+    log_needed = -log_of(judge.policy.budget.false_revert)
     for index, mirror in judge.mirrors.items():
         if summaries[index].log_harm >= log_needed and criteria.summary(mirror).log_harm >= log_needed:
             item = judge.policy.criteria[index]

@@ -5,12 +5,13 @@ import math
 from controller.core.policy import Budget, Criterion, Role
 from controller.core.verdict import CriterionVerdict, Verdict, allowed_text, finding
 from controller.stats.criterion import Statistic, Summary
+from controller.stats.elementary import log_of
 
 
 def verdict_of(item: Criterion, budget: Budget, summary: Summary, *, failed: bool) -> CriterionVerdict:
     """Return the verdict on a criterion; `failed`: the rollout's budget is spent (or would be) for this one."""
-    log_pass = -math.log(budget.false_promote)
-    if failed or (item.role is Role.WATCH and summary.log_harm >= -math.log(budget.false_revert)):
+    log_pass = -log_of(budget.false_promote)
+    if failed or (item.role is Role.WATCH and summary.log_harm >= -log_of(budget.false_revert)):
         verdict, why = Verdict.FAIL, f"evidence of harm {amount(summary.log_harm)}: {_AFTER_FAIL[item.role]}"
     elif summary.candidate is None or summary.incumbent is None:
         verdict, why = Verdict.NO_EVIDENCE, _absent(summary)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.stats.bins import CELLS_PER_DECADE, SCORE_CELLS, Axis
-from controller.stats.block import NATS_PER_CELL
+from controller.stats.bins import CELLS_PER_DECADE, NATS_PER_CELL, SCORE_CELLS, Axis
 from controller.stats.columns import NO_VALUE, Columns, Floats, Ints
 from controller.stats.factors import factors
 from controller.stats.law import LawTuning, score_of

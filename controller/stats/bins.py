@@ -14,7 +14,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
 
+from controller.stats.elementary import exp_of, log_of
+
 CELLS_PER_DECADE = 232
+NATS_PER_CELL = log_of(10.0) / CELLS_PER_DECADE
 LOG_LOWEST = -7 * CELLS_PER_DECADE  # 1e-7
 LOG_HIGHEST = 4 * CELLS_PER_DECADE  # 1e4
 SCORE_CELLS = 200
@@ -69,7 +72,7 @@ def meaning(axis: Axis) -> Callable[[int], float]:
 
 @lru_cache(maxsize=2**13)
 def _middle(cell: int) -> float:
-    return float(10.0 ** ((cell + 0.5) / CELLS_PER_DECADE))
+    return exp_of((cell + 0.5) * NATS_PER_CELL)
 
 
 def _score(cell: int) -> float:

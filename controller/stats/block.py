@@ -23,13 +23,11 @@ import math
 from dataclasses import dataclass, replace
 
 from controller.stats import portable
-from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.bins import NATS_PER_CELL
 from controller.stats.law import LawTuning, scores
 from controller.stats.paired import PRIOR_PAIRS, PRIOR_SCALE, symmetry_growth
 from controller.stats.reading import ArmView
 from controller.stats.tally import WINDOW_S
-
-NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Block:
     @property
     def scale(self) -> float:
         """Return s_D, with the weak prior of the paired tests."""
-        return math.sqrt((self.squares + PRIOR_PAIRS * PRIOR_SCALE**2) / (self.n + PRIOR_PAIRS))
+        return math.sqrt((self.squares + PRIOR_PAIRS * PRIOR_SCALE * PRIOR_SCALE) / (self.n + PRIOR_PAIRS))
 
     @property
     def difference(self) -> float | None:
@@ -106,4 +104,5 @@ def following(block: Block, index: int, log_margin: float) -> Block:
     difference = block.difference
     if difference is None:
         return Block(index=index, n=block.n, squares=block.squares)
-    return Block(index=index, n=block.n + 1, squares=block.squares + (difference - log_margin) ** 2)
+    excess = difference - log_margin
+    return Block(index=index, n=block.n + 1, squares=block.squares + excess * excess)

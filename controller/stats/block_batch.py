@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from controller.stats import block
+from controller.stats.bins import NATS_PER_CELL
 from controller.stats.columns import Columns, Floats
 from controller.stats.criterion import turn_block
 from controller.stats.factors import law_scores
@@ -29,7 +30,7 @@ class Blocks:
         if not tuned.items:
             return
         scales = [item.tuning.scale for item in tuned.items if isinstance(item.tuning, LawTuning)]
-        logs = law_scores(tuned, rows, 0) * tuned.spread(scales) * block.NATS_PER_CELL
+        logs = law_scores(tuned, rows, 0) * tuned.spread(scales) * NATS_PER_CELL
         first = tuned.items[0].first
         for side, candidate in enumerate(SIDES):
             n = np.where(rows.candidate == candidate, rows.n, 0)

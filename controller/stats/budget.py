@@ -8,6 +8,7 @@ answered by closed testing with averages (Vovk and Wang 2021, e-values: calibrat
 import math
 from collections.abc import Sequence
 
+from controller.stats.elementary import log_of
 from controller.stats.wealth import clip_log, log_sum
 
 
@@ -19,7 +20,7 @@ def combine(log_harms: Sequence[float], weights: Sequence[float]) -> float:
     total = _total(log_harms, weights)
     if total == 0:
         return 0.0
-    terms = [log_e + math.log(weight / total) for log_e, weight in zip(log_harms, weights, strict=True) if weight > 0]
+    terms = [log_e + log_of(weight / total) for log_e, weight in zip(log_harms, weights, strict=True) if weight > 0]
     return clip_log(log_sum(terms))
 
 
@@ -41,7 +42,7 @@ def attribute(log_harms: Sequence[float], weights: Sequence[float], alpha: float
                 continue
             members.append(other)
             least = min(least, combine([log_harms[m] for m in members], [weights[m] for m in members]))
-        if least >= -math.log(alpha):
+        if least >= -log_of(alpha):
             confirmed.append(index)
     return tuple(confirmed)
 

@@ -8,8 +8,7 @@ coin with P(candidate) <= pi rho / (pi rho + 1 - pi) when q1 <= rho q0. Only eve
 Exact for one flag per request at any rate; the base rate may drift.
 """
 
-import math
-
+from controller.stats.elementary import log_of
 from controller.stats.setting import CriterionSetting
 from controller.stats.tally import Arm, WindowTally
 
@@ -32,10 +31,10 @@ def coin_growth(
     share: float, ratio: float, n_candidate: int, n_incumbent: int, multiples: tuple[float, ...]
 ) -> list[float]:
     """Return the log factor of so many events per arm for each alternative multiple of the ratio."""
-    fair = math.log(share * ratio + 1.0 - share)
+    fair = log_of(share * ratio + 1.0 - share)
     return [
-        n_candidate * math.log(multiple)
-        + (n_candidate + n_incumbent) * (fair - math.log(share * ratio * multiple + 1.0 - share))
+        n_candidate * log_of(multiple)
+        + (n_candidate + n_incumbent) * (fair - log_of(share * ratio * multiple + 1.0 - share))
         for multiple in multiples
     ]
 

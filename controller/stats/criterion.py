@@ -6,13 +6,13 @@ rollout and from windows up to w - L, so it was fixed before w began (statistics
 without a candidate request are evidence too: leaving them out would select on the coin.
 """
 
-import math
 from dataclasses import replace
 
 from controller.stats import block, evidence, interval, report
 from controller.stats.baseline import MIN_CLASS, Baseline, add_to_baseline, tuned
 from controller.stats.bins import LOG_HIGHEST, Axis, cell_of, lower_edge
 from controller.stats.counts import ClassCounts
+from controller.stats.elementary import log_of
 from controller.stats.law import LawTuning, tune_law
 from controller.stats.mean import MeanTuning, tune_mean
 from controller.stats.normal import Shifts
@@ -153,7 +153,7 @@ def turn_block(state: ProcessState, window: int, share: float) -> ProcessState:
     index = window // block.windows_of(setting.block_s or WINDOW_S)
     if index == now.index:
         return state
-    log_margin = math.log(setting.max_ratio or 1.0)
+    log_margin = log_of(setting.max_ratio or 1.0)
     grown = block.growth(now, log_margin)
     if grown is not None and now.difference is not None:
         grid = state.interval and interval.fold_block(state.interval, now.difference, now.scale)

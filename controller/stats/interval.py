@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.bins import NATS_PER_CELL
+from controller.stats.elementary import exp_of
 from controller.stats.mean import SAFE_FRACTION, Losses, MeanTuning
 from controller.stats.paired import TILTS
 from controller.stats.quantile import QuantileTuning
@@ -36,7 +37,7 @@ QUANTILE_POINTS = tuple(sorted({sign * step for step in _STEPS for sign in (1, -
 """Changes of a quantile, in LOG cells."""
 
 _NATS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 3.0)
-RATIO_POINTS = (*(math.exp(-nat) for nat in reversed(_NATS)), 1.0, *(math.exp(nat) for nat in _NATS))
+RATIO_POINTS = (*(exp_of(-nat) for nat in reversed(_NATS)), 1.0, *(exp_of(nat) for nat in _NATS))
 _DIFFERENCES = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04),
     *(0.06, 0.08, 0.1, 0.14, 0.2, 0.3, 0.45, 0.7, 1.0),
@@ -174,7 +175,7 @@ def fold_coin(state: Grid, share: float, n_candidate: int, n_incumbent: int) -> 
 
 def fold_block(state: Grid, difference: float, scale: float) -> Grid:
     """Add the log ratio of a finished block at every change; `scale` is what the blocks before say of it."""
-    excess = (difference - _CELLS * (math.log(10.0) / CELLS_PER_DECADE)) / scale
+    excess = (difference - _CELLS * NATS_PER_CELL) / scale
     tilted = np.outer(excess, 2.0 * np.array(TILTS))
     grown = np.stack((-np.logaddexp(0.0, -tilted), -np.logaddexp(0.0, tilted)), axis=1) + math.log(2.0)
     return _add(state, grown)
@@ -224,7 +225,7 @@ def _log_mean(wealth: Array) -> Array:
 
 def quantile_ratio(cells: float | None) -> float | None:
     """Return the ratio that a number of LOG cells stands for."""
-    return None if cells is None else float(10.0 ** (cells / CELLS_PER_DECADE))
+    return None if cells is None else exp_of(cells * NATS_PER_CELL)
 
 
 def _bounds(*sides: tuple[float, Array]) -> Array:

@@ -21,6 +21,7 @@ import numpy as np
 
 from controller.stats import portable
 from controller.stats.counts import ClassCounts, Ints
+from controller.stats.elementary import log_of
 from controller.stats.normal import class_shifts, normalised
 from controller.stats.portable import Floats
 from controller.stats.quantile import QuantileTuning, quantile_tuning
@@ -56,7 +57,7 @@ def tune_law(classes: ClassCounts) -> LawTuning:
     scale = max((high - low) / 1.349, LEAST_SCALE_CELLS)
     at = cells.occupied
     n, tilted = cells.weight[at], _tilted(_scores(cells.low + at, centre, scale))
-    psi = tuple(math.log(mean) for mean in (portable.total(n * portable.exp(tilted)) / n.sum()).tolist())
+    psi = tuple(log_of(mean) for mean in (portable.total(n * portable.exp(tilted)) / n.sum()).tolist())
     return LawTuning(quantile_tuning(shifts, cells, 0.5), centre, scale, psi)
 
 

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from controller.stats.elementary import exp_of, log_of
 from controller.stats.mean import SAFE_FRACTION, Losses, growth
 from controller.stats.quantile import LOG_ODDS
 
@@ -20,7 +21,8 @@ SAFETY_FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6)
 
 def event_harm_growth(q: float, n_events: int, n: int) -> list[float]:
     """Return the log factor of `n_events` of `n` requests for each alternative above q."""
-    return [_event_growth(q, q * math.exp(odds) / (1.0 - q + q * math.exp(odds)), n_events, n) for odds in LOG_ODDS]
+    raised = [q * exp_of(odds) for odds in LOG_ODDS]
+    return [_event_growth(q, more / (1.0 - q + more), n_events, n) for more in raised]
 
 
 def event_safety_growth(q: float, n_events: int, n: int) -> list[float]:
@@ -49,4 +51,4 @@ def mean_bets(most: float) -> tuple[float, ...]:
 
 
 def _event_growth(q: float, r: float, n_events: int, n: int) -> float:
-    return n_events * math.log(r / q) + (n - n_events) * (math.log1p(-r) - math.log1p(-q))
+    return n_events * log_of(r / q) + (n - n_events) * (log_of(1.0 - r) - log_of(1.0 - q))

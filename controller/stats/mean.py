@@ -171,7 +171,8 @@ def _bound(*sides: tuple[float, float]) -> float:
 def _bets(bound: float, share: float, tuning: MeanTuning, margin: Margin) -> tuple[float, ...]:
     """Return a bet for each step, none above the bound."""
     # A bounded loss that is larger by d on average varies by up to d more.
-    spread = math.hypot(margin.ratio * tuning.spread, math.sqrt(margin.shift) if margin.bounded else 0.0)
+    own = margin.ratio * tuning.spread
+    spread = math.sqrt(own * own + (margin.shift if margin.bounded else 0.0))
     if spread == 0:
         return tuple(ceiling * bound for ceiling in CEILINGS)
     return tuple(min(ceiling * bound, share * step / spread) for step, ceiling in zip(STEPS, CEILINGS, strict=True))

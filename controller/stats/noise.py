@@ -30,12 +30,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.stats.bins import CELLS_PER_DECADE
+from controller.stats.bins import NATS_PER_CELL
 from controller.stats.counts import ClassCounts
 from controller.stats.law import LawTuning, score_of, tune_law
 from controller.stats.tally import WINDOW_S, Arm, ClassTally, WindowTally
 
-NATS_PER_CELL = math.log(10.0) / CELLS_PER_DECADE
 SUPPORT, LASTING_SUPPORT = 2.0, 3.0
 """An allowed change must be at least so many standard deviations of the difference, on the log scale: noise that lasts
 gives a test the time to convict a pool for one excursion beyond it."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from controller.stats.elementary import exp_of, log_of
 from controller.stats.mean import SAFE_FRACTION
 from controller.stats.wealth import clip_log, grow, log_mean
 
@@ -21,6 +22,7 @@ TILTS = (0.15, 0.3, 0.6, 1.0, 1.8, 3.0)
 
 PRIOR_SCALE = 0.1
 PRIOR_PAIRS = 10
+_LOG_TWO = log_of(2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,4 @@ def symmetry_growth(score: float) -> list[float]:
 
 def _log_symmetry(u: float) -> float:
     """Return log(2 / (1 + exp(-2u))) without overflow."""
-    if u >= 0:
-        return math.log(2.0) - math.log1p(math.exp(-2.0 * u))
-    return math.log(2.0) + 2.0 * u - math.log1p(math.exp(2.0 * u))
+    return _LOG_TWO + min(0.0, 2.0 * u) - log_of(1.0 + exp_of(-2.0 * abs(u)))

@@ -1,9 +1,8 @@
 """Arithmetic on arrays that gives the same bits on every processor and with every numpy.
 
-IEEE 754 fixes how +, -, x, / and comparisons round, element by element. Two things it does not fix, and evidence must
-not depend on: the order in which numpy adds up an array (it follows the width of the processor's registers), and how
-its logarithms and exponentials round (they are other programs on other processors). So the order of
-sums is fixed here, and log and exp are those of fdlibm (Sun Microsystems 1993, e_log.c and e_exp.c) on arrays.
+IEEE 754 fixes how +, -, x, / and comparisons round, element by element. It does not fix the order in which numpy adds
+up an array, which follows the width of the processor's registers, nor numpy's logarithms and exponentials, which are
+other programs on other processors. So the order of sums is fixed here, and log and exp are those of `elementary`.
 """
 
 from collections.abc import Sequence
@@ -11,18 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from controller.stats.elementary import EXP, LN2_HIGH, LN2_LOW, LOG, LOG2_E, SQRT_HALF
 
-_SQRT_HALF = 0.7071067811865476
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_LOG = (
-    *(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01),
-    *(1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860510658591e-01),
-)
-_EXP = (
-    *(1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05),
-    *(-1.65339022054652515390e-06, 4.13813679705723846039e-08),
-)
+Floats = NDArray[np.float64]
 
 
 def total(values: Floats) -> Floats:
@@ -45,14 +35,14 @@ def log(values: Floats) -> Floats:
     """Return the natural logarithm of positive normal numbers, to within one unit in the last place."""
     # In place: a fresh array for each step takes several times as long as the step.
     f, power = np.frexp(values)
-    is_small = f < _SQRT_HALF
+    is_small = f < SQRT_HALF
     k = (power - is_small).astype(np.float64)
     f *= is_small + 1.0
     f -= 1.0
     s = f / (2.0 + f)
     z = s * s
     w = z * z
-    rest, even = _horner(w, _LOG[6::-2]), _horner(w, _LOG[5::-2])
+    rest, even = _horner(w, LOG[6::-2]), _horner(w, LOG[5::-2])
     rest *= z
     even *= w
     rest += even
@@ -60,21 +50,21 @@ def log(values: Floats) -> Floats:
     half *= 0.5
     rest += half
     rest *= s
-    rest += np.multiply(k, _LN2_LOW, out=even)
+    rest += np.multiply(k, LN2_LOW, out=even)
     half -= rest
     half -= f
-    k *= _LN2_HIGH
+    k *= LN2_HIGH
     k -= half
     return np.asarray(k)
 
 
 def exp(values: Floats) -> Floats:
     """Return e to the power of numbers within [-700, 700], to within one unit in the last place."""
-    k = np.rint(values * 1.44269504088896338700)
-    high, low = values - k * _LN2_HIGH, k * _LN2_LOW
+    k = np.rint(values * LOG2_E)
+    high, low = values - k * LN2_HIGH, k * LN2_LOW
     x = high - low
     t = x * x
-    c = x - t * _horner(t, _EXP[::-1])
+    c = x - t * _horner(t, EXP[::-1])
     return np.asarray(np.ldexp(1.0 - ((low - x * c / (2.0 - c)) - high), k.astype(np.int32)))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from controller.stats.bins import CELLS_PER_DECADE, ratio_cells
 from controller.stats.counts import ClassCounts, Counts
+from controller.stats.elementary import exp_of, log_of
 from controller.stats.normal import Shifts, class_shifts, normalised
 from controller.stats.reading import ArmView
 
@@ -90,14 +91,14 @@ def exceedance_factors(share: float, q0: float, log_odds: tuple[float, ...]) -> 
 
     Positive log odds bet on harm, negative ones on safety.
     """
-    log_q0, log_no_q0 = math.log(q0), math.log1p(-q0)
+    log_q0, log_no_q0 = log_of(q0), log_of(1.0 - q0)
     factors = []
     for odds in log_odds:
-        ratio = math.exp(odds)
+        ratio = exp_of(odds)
         q1 = q0 * ratio / (1.0 - q0 + q0 * ratio)
         mix = share * q1 + (1.0 - share) * q0
-        log_mix, log_no_mix = math.log(mix), math.log1p(-mix)
-        factors.append((math.log(q1) - log_mix, math.log1p(-q1) - log_no_mix, log_q0 - log_mix, log_no_q0 - log_no_mix))
+        log_mix, log_no_mix = log_of(mix), log_of(1.0 - mix)
+        factors.append((log_of(q1) - log_mix, log_of(1.0 - q1) - log_no_mix, log_q0 - log_mix, log_no_q0 - log_no_mix))
     return factors
 
 

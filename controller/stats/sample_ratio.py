@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.stats.course import Course, Piece
+from controller.stats.elementary import exp_of, log_of
 from controller.stats.wealth import clip_log, grow, log_mean
 
 _Floats = NDArray[np.float64]
@@ -73,7 +74,7 @@ def fold_many(state: SampleRatio, share: float, n_incumbent: _Ints, n_candidate:
 
 def _factors(share: float) -> list[tuple[float, float]]:
     """Return the log factors of a request on the candidate and on the incumbent for each alternative."""
-    scales = [math.log1p(share * (math.exp(odds) - 1.0)) for odds in LOG_ODDS]
+    scales = [log_of(1.0 + share * (exp_of(odds) - 1.0)) for odds in LOG_ODDS]
     return [(odds - scale, -scale) for odds, scale in zip(LOG_ODDS, scales, strict=True)]
 
 

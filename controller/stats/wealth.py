@@ -16,6 +16,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.stats.elementary import exp_of, log_of
+
 LOG_E_LIMIT = 300.0
 """Log e-values are reported within [-300, 300]; beyond it nothing is decided differently."""
 
@@ -62,9 +64,9 @@ def restart(wealth: Wealth) -> Wealth:
 def log_value(wealth: Wealth) -> float:
     """Return the log of the mixture over starts and bets, cash included."""
     highest = max(0.0, *wealth.total)
-    staked = math.fsum([math.exp(value - highest) for value in wealth.total]) / len(wealth.total)
-    cash = (1.0 - FIRST_STAKE) * cash_left(wealth.begun) * math.exp(-highest)
-    return clip_log(highest + math.log(FIRST_STAKE * staked + cash))
+    staked = math.fsum([exp_of(value - highest) for value in wealth.total]) / len(wealth.total)
+    cash = (1.0 - FIRST_STAKE) * cash_left(wealth.begun) * exp_of(-highest)
+    return clip_log(highest + log_of(FIRST_STAKE * staked + cash))
 
 
 def cash_left(begun: int) -> float:
@@ -74,13 +76,13 @@ def cash_left(begun: int) -> float:
 
 def log_stake(index: int) -> float:
     """Return the log of what a start after the first stakes, in units of the first stake."""
-    return math.log((1.0 - FIRST_STAKE) / FIRST_STAKE * (cash_left(index - 1) - cash_left(index)))
+    return log_of((1.0 - FIRST_STAKE) / FIRST_STAKE * (cash_left(index - 1) - cash_left(index)))
 
 
 def log_mean(logs: Sequence[float]) -> float:
     """Return log(mean(exp(logs))) without overflow."""
     highest = max(logs)
-    return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]) / len(logs))
+    return highest + log_of(math.fsum([exp_of(value - highest) for value in logs]) / len(logs))
 
 
 def log_sum(logs: Sequence[float]) -> float:
@@ -88,7 +90,7 @@ def log_sum(logs: Sequence[float]) -> float:
     highest = max(logs, default=-math.inf)
     if highest == -math.inf:
         return -math.inf
-    return highest + math.log(math.fsum([math.exp(value - highest) for value in logs]))
+    return highest + log_of(math.fsum([exp_of(value - highest) for value in logs]))
 
 
 def clip_log(value: float) -> float:

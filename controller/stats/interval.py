@@ -132,21 +132,20 @@ class _Side(NamedTuple):
         loss[place] = self.seen.loss
         order = np.argsort(loss)
         loss = loss[order]
-        requests, centred = (
-            np.asarray(np.bincount(place, weights)[order], dtype=np.float64) for weights in (n, n * self.centre)
-        )
-        last = np.searchsorted(loss, self.most, side="right")
-
-        def capped(weights: Array, power: int) -> Array:
-            below, reached = np.append(0.0, np.cumsum(weights * loss**power)), np.append(0.0, np.cumsum(weights))
-            return np.asarray(below[last] + self.most**power * (reached[-1] - reached[last]))
-
+        requests, centred = (np.bincount(place, weights)[order] for weights in (n, n * self.centre))
+        below = np.zeros((5, len(loss) + 1))
+        of_each = np.stack((requests, requests * loss, requests * loss**2, centred, centred * loss))
+        np.cumsum(of_each, axis=1, out=below[:, 1:])
+        below_n, total, squares, below_centred, crossed = below[:, np.searchsorted(loss, self.most, side="right")]
         all_n, all_centred, all_squared = n.sum(), centred.sum(), (n * self.centre**2).sum()
-        first = capped(requests, 1)
-        squares = capped(requests, 2) - 2.0 * (self.offset * first + self.slope * capped(centred, 1))
+        beyond_n, beyond_centred = all_n - below_n, all_centred - below_centred
+        total += self.most * beyond_n
+        squares += self.most**2 * beyond_n
+        crossed += self.most * beyond_centred
+        squares -= 2.0 * (self.offset * total + self.slope * crossed)
         squares += self.offset * (self.offset * all_n + 2.0 * self.slope * all_centred) + self.slope**2 * all_squared
-        first = self.scale * (first - self.offset * all_n - self.slope * all_centred)
-        return first, np.maximum(self.scale**2 * squares, 0.0)
+        total -= self.offset * all_n + self.slope * all_centred
+        return np.asarray(self.scale * total), np.asarray(self.scale**2 * np.maximum(squares, 0.0))
 
 
 def _at_least(bets: Array, first: Array, squares: Array) -> Array:

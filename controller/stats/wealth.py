@@ -58,7 +58,7 @@ def grow_wealth(wealth: Wealth, increments: Sequence[float]) -> Wealth:
 def restart(wealth: Wealth) -> Wealth:
     """Stake the next part of the cash now. The moment must be decided from the past alone (a stopping time)."""
     stake = log_stake(wealth.begun + 1)
-    return Wealth(tuple([log_sum((have, stake)) for have in wealth.total]), wealth.begun + 1)
+    return Wealth(tuple([_log_add(have, stake) for have in wealth.total]), wealth.begun + 1)
 
 
 def log_value(wealth: Wealth) -> float:
@@ -91,6 +91,11 @@ def log_sum(logs: Sequence[float]) -> float:
     if highest == -math.inf:
         return -math.inf
     return highest + log_of(math.fsum([exp_of(value - highest) for value in logs]))
+
+
+def _log_add(one: float, two: float) -> float:
+    """Return log(exp(one) + exp(two)) of a finite one and any other."""
+    return max(one, two) + log_of(1.0 + exp_of(-abs(one - two)))
 
 
 def clip_log(value: float) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from controller.core.judge import ENGINE, Unit, assess, fold, start
+from controller.core.judge import ENGINE, Judge, Unit, assess, fold, start
 from controller.core.policy import Criterion
 from controller.core.spec import digest_of
 from controller.stats.tally import Arm, ClassTally, WindowTally
@@ -56,15 +56,20 @@ def window(number: int, shift: int, *, candidate: bool = True) -> WindowTally:
     return WindowTally(arms)
 
 
-def test_the_numbers_are_those_of_this_engine() -> None:
-    """Whoever changes constants or formulas raises ENGINE, so that older assessments are not called broken."""
+def judged() -> Judge:
+    """Return a judge that read 40 windows under two shares."""
     policy = replace(POLICY, criteria=CRITERIA)
     judge = start(policy, 20.0, window(0, 0, candidate=False))
     for number in range(1, 41):
         share = 0.2 if number <= 20 else 0.5
         readers = tuple(range(len(CRITERIA) + 1))
         judge = fold(judge, Unit(number, 1 + number // 21, 3, share, readers, window(number, 3)))
-    said = assess(judge)
+    return judge
+
+
+def test_the_numbers_are_those_of_this_engine() -> None:
+    """Whoever changes constants or formulas raises ENGINE, so that older assessments are not called broken."""
+    said = assess(judged())
     numbers = [
         None if value is None else f"{value:.8g}"
         for item in said.verdicts

@@ -115,7 +115,7 @@ class ClassCounts:
 
     @classmethod
     def of(cls, classes: Mapping[str, Cells]) -> Self:
-        """Return the counts of each class's cells."""
+        """Return the counts of each class's cells; ValueError for a cell that no axis has."""
         names = tuple(sorted(classes))
         parts = [classes[name] for name in names]
         lengths = [len(part) for part in parts]
@@ -123,8 +123,10 @@ class ClassCounts:
             return cls(names, 0, np.zeros((len(names), 0), dtype=np.int64))
         cell = np.fromiter(chain.from_iterable(parts), np.int64, sum(lengths))
         n = np.fromiter(chain.from_iterable([part.values() for part in parts]), np.int64, sum(lengths))
-        low = int(cell.min())
-        table = np.zeros((len(names), int(cell.max()) - low + 1), dtype=np.int64)
+        low, high = int(cell.min()), int(cell.max())
+        if low < LOG_LOWEST or high > LOG_HIGHEST:
+            raise ValueError(f"cells {low} to {high}: no axis has cells beyond {LOG_LOWEST} to {LOG_HIGHEST}")
+        table = np.zeros((len(names), high - low + 1), dtype=np.int64)
         table[np.repeat(np.arange(len(names)), lengths), cell - low] = n
         return cls(names, low, table)
 
@@ -192,9 +194,11 @@ class ClassCounts:
 
 
 def values(axis: Axis, low: int, width: int) -> Floats:
-    """Return the values that stand for the cells low..low + width - 1."""
-    first = low - _FIRST_CELL[axis]
-    return _values(axis)[first : first + width]
+    """Return the values that stand for the cells low..low + width - 1; ValueError where the axis has no such cells."""
+    first, found = low - _FIRST_CELL[axis], _values(axis)
+    if width and (first < 0 or first + width > len(found)):
+        raise ValueError(f"cells {low} to {low + width - 1} lie outside the {axis} axis")
+    return found[first : first + width]
 
 
 @lru_cache

@@ -22,7 +22,9 @@ EXP = (
 
 
 def log_of(value: float) -> float:
-    """Return the natural logarithm of a positive normal number."""
+    """Return the natural logarithm of a positive normal number; ValueError for one that is not positive."""
+    if not value > 0.0:
+        raise ValueError(f"{value} has no logarithm")
     f, k = math.frexp(value)
     if f < SQRT_HALF:
         f, k = 2.0 * f, k - 1
@@ -37,7 +39,7 @@ def log_of(value: float) -> float:
 
 
 def exp_of(value: float) -> float:
-    """Return e to the power of a number up to 709; 0 where that is too small for a float."""
+    """Return e to the power of a number up to 709; 0 where that is too small for a float, OverflowError beyond."""
     if value < _LEAST_EXPONENT:
         return 0.0
     k = round(value * LOG2_E)

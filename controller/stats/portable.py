@@ -32,7 +32,12 @@ def total(values: Floats) -> Floats:
 
 
 def log(values: Floats) -> Floats:
-    """Return the natural logarithm of positive normal numbers, to within one unit in the last place."""
+    """Return the natural logarithm of positive normal numbers, to within one unit in the last place.
+
+    ValueError for a number that is not positive: a factor of 0 or less is a bet that was no bet.
+    """
+    if not values.min(initial=1.0) > 0.0:
+        raise ValueError(f"{values.min()} has no logarithm")
     # In place: a fresh array for each step takes several times as long as the step.
     f, power = np.frexp(values)
     is_small = f < SQRT_HALF

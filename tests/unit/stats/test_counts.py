@@ -130,3 +130,18 @@ def test_values_are_those_of_the_cells(axis: Axis, low: int, width: int) -> None
     assert Counts(low, np.array([2, 0, 1][:width])).value(axis) == pytest.approx(
         2 * value_of(axis, low) + (value_of(axis, low + 2) if width == 3 else 0.0)
     )
+
+
+@pytest.mark.parametrize("cell", [-1625, 929, 10**12])
+def test_cells_that_no_axis_has_are_refused(cell: int) -> None:
+    """A broken gateway must not make the controller ask for the memory of a billion cells."""
+    with pytest.raises(ValueError, match=f"cells .*{cell}.*no axis"):
+        ClassCounts.of({"a": {cell: 1, 3: 2}})
+
+
+@pytest.mark.parametrize(("axis", "low", "width"), [(Axis.SCORE, 200, 2), (Axis.SCORE, -1, 1), (Axis.BINARY, 0, 3)])
+def test_cells_that_this_axis_has_not_are_refused(axis: Axis, low: int, width: int) -> None:
+    """What was counted on one axis has no value on another."""
+    with pytest.raises(ValueError, match="outside the"):
+        values(axis, low, width)
+    assert len(values(axis, low, 0)) == 0

@@ -80,6 +80,16 @@ def test_single_numbers_have_the_bits_of_arrays(name: str) -> None:
     assert [one(value).hex() for value in BITS[name]] == list(BITS[name].values())
 
 
+@pytest.mark.parametrize("value", [0.0, -0.5, math.nan])
+def test_what_is_not_positive_has_no_logarithm(value: float) -> None:
+    """A factor of 0 or less would be our mistake, and must not turn into some number."""
+    with pytest.raises(ValueError, match="no logarithm"):
+        log_of(value)
+    with pytest.raises(ValueError, match="no logarithm"):
+        portable.log(np.array([1.0, value, 2.0]))
+    assert portable.log(np.ones((2, 0))).shape == (2, 0)
+
+
 def test_what_is_too_small_for_a_float_is_nothing() -> None:
     """A bet that lost everything weighs 0, and one whose wealth is beyond counting is an error, not infinity."""
     assert [exp_of(value) for value in (-1e9, -math.inf, -746.0)] == [0.0, 0.0, 0.0]

@@ -200,33 +200,47 @@ def test_the_interval_of_a_quantile_bets_on_exceedances_at_every_change(decided:
             assert wealth[at, side].tolist() == pytest.approx([0.5 + value for value in expected])
 
 
-@pytest.mark.parametrize("setting", [cost(), score()])
+@pytest.mark.parametrize("arms", [(CAN, INC), (CAN,), (INC,)])
+@pytest.mark.parametrize("setting", [cost(), cost(max_increase=0.3), score()], ids=["ratio", "increase", "drop"])
 def test_of_many_losses_the_interval_keeps_a_bound_on_their_factors(
-    setting: CriterionSetting, monkeypatch: pytest.MonkeyPatch
+    setting: CriterionSetting, arms: tuple[Arm, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never more than the factors themselves, so it stays valid, and with many requests not much less."""
     rng = np.random.default_rng(5)
     lowest, spread, slowest = (150, 51, 0) if setting.metric == "text_accuracy" else (-40, 80, 800)
-    arms = {
+    outcomes = {
         arm: {
-            name: {lowest + cell: int(rng.integers(100, 900)) for cell in range(at, spread, 3)}
+            name: {lowest + cell: int(rng.integers(100, 900)) for cell in range(at, spread, 3)} | {slowest: 1 + at}
             for at, name in enumerate(("a", "b", "c"))
         }
         for arm in (CAN, INC)
     }
-    arms[CAN]["a"][slowest] = 1
-    begun = start(replace(setting, interval=True), counts(setting.metric, {INC: arms[INC]}))
-    reading = Reading(1, 100, 0.3, counts(setting.metric, arms))
-    monkeypatch.setattr(interval, "MANY", 0)
+    begun = start(replace(setting, interval=True), counts(setting.metric, {INC: outcomes[INC]}))
+    reading = Reading(1, 100, 0.3, counts(setting.metric, {arm: outcomes[arm] for arm in arms}))
+    n_losses = sum(len(cells) for arm in arms for cells in outcomes[arm].values())
+    monkeypatch.setattr(interval, "MANY", n_losses - 1)
     bound = fold(begun, reading)
-    monkeypatch.setattr(interval, "MANY", 10**6)
+    monkeypatch.setattr(interval, "MANY", n_losses)
     exact = fold(begun, reading)
-    assert np.all(np.frombuffer(bound.interval) <= np.frombuffer(exact.interval) + 1e-9)
+    of_bound, of_exact = np.frombuffer(bound.interval), np.frombuffer(exact.interval)
+    assert np.all(of_bound <= of_exact + 1e-9)
+    # The smallest bets are a hundredth of the largest safe one: there the bound is nearly the factor itself.
+    smallest = slice(0, None, len(interval._FRACTIONS))
+    assert of_bound[smallest] == pytest.approx(of_exact[smallest], rel=0.02, abs=0.02)
     assert replace(bound, interval=b"") == replace(exact, interval=b"")
-    ends = [value for state in (bound, exact) for value in (summary(state).change_low, summary(state).change_high)]
-    low, high, exact_low, exact_high = [value for value in ends if value is not None]
-    assert low <= exact_low < exact_high <= high
-    assert high - low < 1.2 * (exact_high - exact_low)
+    if len(arms) == 2:
+        ends = [value for state in (bound, exact) for value in (summary(state).change_low, summary(state).change_high)]
+        low, high, exact_low, exact_high = [value for value in ends if value is not None]
+        assert low <= exact_low < exact_high <= high
+        assert high - low < 1.2 * (exact_high - exact_low)
+
+
+def test_the_interval_of_blocks_has_bets_upwards_and_downwards() -> None:
+    """A block that is slower than a change speaks for the bets upwards there, and against those downwards."""
+    wealth = np.frombuffer(interval.fold_block(interval.empty(interval.N_BLOCK), 0.1, 0.05))
+    no_change = wealth.reshape(len(interval.QUANTILE_POINTS), 2, -1)[interval.QUANTILE_POINTS.index(0)]
+    assert (no_change[0] > 0).all()
+    assert (no_change[1] < 0).all()
 
 
 def test_criteria_that_read_the_same_see_the_same() -> None:

@@ -41,30 +41,46 @@ def test_a_quantile_is_safe_by_its_exceedances() -> None:
         assert folded.safety[k] == pytest.approx(under + 3 * over + 2 * over0 + under0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("ratio", "drop"), [(None, 0.02), (1.1, None)])
-def test_a_mean_is_safe_by_its_distance_to_the_margin(ratio: float | None, drop: float | None) -> None:
+@pytest.mark.parametrize(
+    ("setting", "rho", "d"), [(score(), 1.0, 0.02), (cost(), 1.1, 0.0), (cost(max_increase=0.3), 1.0, 0.3)]
+)
+def test_a_mean_is_safe_by_its_distance_to_the_margin(setting: CriterionSetting, rho: float, d: float) -> None:
     """Safety is the product of 1 + lam Z, Z centred where an equal candidate makes it 0 on average over the arms."""
-    setting = score() if ratio is None else cost()
-    begun = fresh(setting, {200: 700, 180: 300} if ratio is None else HISTORY)
+    is_score = setting.metric == "text_accuracy"
+    begun = fresh(setting, {200: 700, 180: 300} if is_score else HISTORY)
     tuning = begun.tuning
     assert isinstance(tuning, MeanTuning)
-    rho, d = ratio or 1.0, drop or 0.0
-    seen = requests([100, 200], [180, None]) if ratio is None else requests([70, -4, 800], [31, 0])
+    seen = requests([100, 200], [180, None]) if is_score else requests([70, -4, 800], [31, 0])
     folded = fold_all(begun, readings(setting.metric, SHARE, [seen]))
     middle = (1 - SHARE + SHARE * rho) * tuning.other + SHARE * d
-    most = 1.0 if ratio is None else rho * tuning.cap
-    bound = 0.99 * min(SHARE / (most - middle), (1 - SHARE) / (middle - d))
-    spread = math.hypot(rho * tuning.spread, math.sqrt(d) if ratio is None else 0.0)
+    most = 1.0 if is_score else rho * tuning.cap + d
+    bound = 0.99 * min(SHARE / (most - middle), (1 - SHARE) / (middle - d) if middle > d else math.inf)
+    spread = math.hypot(rho * tuning.spread, math.sqrt(d) if is_score else 0.0)
     for k, (step, ceiling) in enumerate(zip(STEPS, CEILINGS, strict=True)):
         bet, log_e = min(ceiling * bound, SHARE * step / spread), 0.0
         for arm, _, cell in seen:
             if cell is None:
                 continue
-            loss = 1 - cell / 200 if ratio is None else 10 ** ((cell + 0.5) / 232)
+            loss = 1 - cell / 200 if is_score else 10 ** ((cell + 0.5) / 232)
             mine = (middle - min(loss, most)) / SHARE
             theirs = (rho * min(loss, tuning.cap) + d - middle) / (1 - SHARE)
             log_e += math.log(1 + bet * (mine if arm is CAN else theirs))
         assert folded.safety[k] == pytest.approx(log_e, abs=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("margin", [mean.Margin(1.1, 0.0, bounded=False), mean.Margin(1.0, 0.02, bounded=True)])
+def test_the_largest_bet_leaves_a_hundredth_in_the_worst_case(share: float, margin: mean.Margin) -> None:
+    """Whichever arm it happens on: no draw can ruin a bet, and the largest goes as far as that allows."""
+    tuning = MeanTuning({"quick": 0.1, "slow": 0.4}, 0.2, 1.0 if margin.bounded else 5.0, 1e-9)
+    rho, d, cap = margin.ratio, margin.shift, tuning.cap
+    slope, most = 1 - share + share * rho, mean.most_loss(tuning, margin)
+    harm, safety = max(mean.harm_bets(share, tuning, margin)), max(mean.safety_bets(share, tuning, margin))
+    worst_harm = [(0 - (rho * 0.4 + d)) / share, -rho * (cap - 0.1) / (1 - share)]
+    worst_safety = [(slope * 0.1 + share * d - most) / share, (d - slope * 0.4 - share * d) / (1 - share)]
+    assert most == (1.0 if margin.bounded else rho * cap)
+    assert min(1 + harm * worst for worst in worst_harm) == pytest.approx(0.01)
+    assert min(1 + safety * worst for worst in worst_safety) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("events", [(3, 3), (1, 0), (0, 2)])

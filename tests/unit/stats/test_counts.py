@@ -78,6 +78,7 @@ def test_late_requests_join_their_class(classes: Classes, n: int, cell: int) -> 
     found = counts.with_late(np.array(cells, dtype=np.int64), np.array(late, dtype=np.int64))
     assert found.classes() == added(classes, more)
     assert found == ClassCounts.of(added(classes, more))
+    assert not found.total or (found.n[:, 0].any() and found.n[:, -1].any())
 
 
 @given(CELLS.filter(bool), st.sampled_from([0.01, 0.25, 0.5, 0.95, 1.0]))

@@ -121,6 +121,30 @@ def test_a_rate_against_a_limit_is_a_likelihood_ratio() -> None:
             assert total == pytest.approx(math.log(r / 0.1) + 2 * math.log((1 - r) / 0.9), abs=1e-12)
 
 
+def test_growth_of_many_outcomes_is_the_sum_of_theirs() -> None:
+    """However many are worked out at a time, and whichever bets are equal."""
+    rng = np.random.default_rng(3)
+    for n_outcomes in (0, 1, mean.AT_ONCE, 2 * mean.AT_ONCE + 5):
+        outcomes, n = rng.uniform(-0.5, 3.0, n_outcomes), rng.integers(1, 9, n_outcomes)
+        grown = mean.growth((0.3, 1.2, 1.2), outcomes, n)
+        for bet, found in zip((0.3, 1.2, 1.2), grown, strict=True):
+            logs = [k * math.log1p(bet * z) for k, z in zip(n.tolist(), outcomes.tolist(), strict=True)]
+            assert found == pytest.approx(math.fsum(logs), rel=1e-12, abs=1e-12)
+
+
+def test_a_margin_of_whole_cells_is_no_more_and_no_less() -> None:
+    """Ten times is 232 cells, for harm and for safety alike."""
+    assert (quantile.harm_cells(10.0), quantile.safety_cells(10.0)) == (232, 232)
+
+
+@pytest.mark.parametrize("setting", [latency(Statistic.P50), cost()])
+def test_one_image_an_arm_is_an_estimate(setting: CriterionSetting) -> None:
+    """At a share of a half they weigh half each; the change is theirs."""
+    begun = fresh(replace(setting, interval=False), HISTORY)
+    said = summary(fold_all(begun, readings(setting.metric, 0.5, [requests([24], [1])])))
+    assert said.change == pytest.approx(10 ** (23 / 232), rel=0.02)
+
+
 def test_bets_need_no_spread_and_no_bound() -> None:
     """Without spread bets are parts of the largest safe one; where nothing can be lost there is no bet to bound."""
     tuning = MeanTuning({}, 0.0, 1.0, 0.0)

@@ -20,6 +20,7 @@ from controller.stats.state import ProcessState, Summary
 from controller.stats.tally import Arm
 from controller.stats.wealth import LOG_E_LIMIT, clip_log, log_mean, log_value
 
+SLOW_LEVEL = 0.9
 LATENCY_KINDS = frozenset({Kind.QUANTILE, Kind.LAW, Kind.BLOCK})
 
 
@@ -62,6 +63,8 @@ def summarise(state: ProcessState) -> Summary:
         missing_candidate=state.candidate.missing,
         missing_incumbent=state.incumbent.missing,
         candidate_at_least=_is_censored(state.setting, state.candidate),
+        incumbent_slow=_slow(state.setting, state.incumbent),
+        candidate_slow=_slow(state.setting, state.candidate),
     )
 
 
@@ -84,6 +87,10 @@ def _value(setting: CriterionSetting, arm: ArmEstimate) -> float | None:
             return mean_of(setting.axis, arm)
         case Statistic.MAX:
             return quantile_of(arm, 1.0)
+
+
+def _slow(setting: CriterionSetting, arm: ArmEstimate) -> float | None:
+    return quantile_of(arm, SLOW_LEVEL) if setting.statistic is Statistic.LAW else None
 
 
 def _change(state: ProcessState) -> float | None:

@@ -57,7 +57,8 @@ class Summary:
     over shares and free of the request class. `change_low`, `change_high`: two-sided 95 % confidence
     sequence, None where unbounded. `n_*`: requests whose value was read; `missing_*`: requests without one.
     `candidate_at_least`: the candidate's estimate is only a lower bound, because requests beyond it were
-    still unresolved when read.
+    still unresolved when read. `incumbent_slow`, `candidate_slow`: of a whole-law criterion, whose estimate is the
+    median, the value that one request in ten reaches; a law may be worse where its median is not.
     """
 
     log_harm: float
@@ -72,3 +73,5 @@ class Summary:
     missing_candidate: int
     missing_incumbent: int
     candidate_at_least: bool = False
+    incumbent_slow: float | None = None
+    candidate_slow: float | None = None

@@ -118,3 +118,20 @@ def test_an_absent_value_is_a_dash() -> None:
     """Nothing stands for what was not measured, and a finding says so."""
     assert value_text(Criterion("cost_usd", "mean", max_ratio=1.1), None) == "-"
     assert finding(POLICY.criteria[0], NOTHING).startswith("latency p95 - against - (0 and 0 images, change -, allowed")
+
+
+def test_a_law_that_is_worse_where_its_median_is_not_says_where() -> None:
+    """Or else a reader of "0.13 s against 0.12 s, allowed 1.25x" would not know why it was reverted."""
+    law = Criterion("latency_s", "law", max_ratio=1.25)
+    seen = replace(NOTHING, candidate=0.13, incumbent=0.124, change=1.02, n_candidate=27, n_incumbent=65)
+    assert finding(law, replace(seen, candidate_slow=1.8, incumbent_slow=0.128)) == (
+        "latency law 0.13 s against 0.124 s (27 and 65 images, change 1.02x, p90 1.8 s against 0.128 s, "
+        "allowed <= 1.25x)"
+    )
+    assert "p90" not in finding(law, replace(seen, candidate_slow=1.8))
+
+
+def test_an_estimate_that_is_a_lower_bound_is_called_one() -> None:
+    """Requests that had not been answered when they were read may have taken any time."""
+    seen = replace(NOTHING, candidate=9.0, incumbent=2.0, change=4.5, candidate_at_least=True)
+    assert finding(POLICY.criteria[0], seen).startswith("latency p95 at least 9 s against 2 s (")

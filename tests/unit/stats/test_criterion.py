@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.stats.bins import Axis, cell_of, lower_edge
+from controller.stats.bins import Axis, cell_of, lower_edge, value_of
 from controller.stats.criterion import (
     CriterionSetting,
     Kind,
@@ -505,3 +505,15 @@ def test_a_window_of_the_whole_law_is_read_at_its_highest_clip() -> None:
     assert isinstance(tuning, LawTuning)
     cell = tuning.median.shifts.highest + math.ceil(tuning.centre + 4.0 * tuning.scale) + 10
     assert age_s(begun, 1) == pytest.approx(lower_edge(cell))
+
+
+def test_a_law_tells_what_one_in_ten_takes() -> None:
+    """Two of five of the candidate's images are ten times slower, which its median hides."""
+    begun = fresh(replace(latency(Statistic.LAW), interval=False), HISTORY)
+    candidate = [(Arm.CANDIDATE, "a", cell) for cell in (0, 0, 0, 232, 232)]
+    said = summary(fold_all(begun, readings("latency_s", 0.5, [[*candidate, (Arm.INCUMBENT, "a", 0)]])))
+    assert (said.candidate, said.incumbent) == (value_of(Axis.LOG, 0), value_of(Axis.LOG, 0))
+    assert said.incumbent_slow == value_of(Axis.LOG, 0)
+    assert said.candidate_slow == value_of(Axis.LOG, 232)
+    other = summary(fold_all(fresh(latency(Statistic.P50), HISTORY), []))
+    assert (other.incumbent_slow, other.candidate_slow) == (None, None)

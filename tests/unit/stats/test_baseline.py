@@ -25,7 +25,7 @@ def test_the_largest_classes_are_known() -> None:
     [(19, 19, False), (20, 20, True), (99, 20, True), (100, 19, False), (110, 21, False), (110, 22, True),
      (9000, 999, False), (9000, 1000, True)],
 )  # fmt: skip
-def test_constants_are_tuned_when_a_fifth_is_new(n: int, untuned: int, wants: bool) -> None:
+def test_constants_are_tuned_when_a_fifth_is_new(n: int, untuned: int, *, wants: bool) -> None:
     """At least 20 requests and at most 1,000, whatever a fifth of the record is."""
     assert Baseline(older=record(n), n_older=n, n_untuned=untuned).wants_tuning is wants
 

@@ -92,6 +92,4 @@ class Reading:
 
 def with_unresolved(seen: ArmView, shifts: Shifts, cell: int) -> ClassCounts:
     """Return plain counts per class with the unresolved requests placed at a normalised cell."""
-    return (
-        seen.raw.with_late(cell + shifts.of_each(seen.raw.names), seen.raw_unresolved) if seen.unresolved else seen.raw
-    )
+    return seen.raw.with_late(cell + shifts.of_each(seen.raw.names), seen.raw_unresolved)
